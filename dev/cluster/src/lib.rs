@@ -1,0 +1,1 @@
+//! A real Kubernetes cluster with its backing services on one Linux machine.

@@ -1,0 +1,1 @@
+//! Real backing processes on loopback for tests: Kafka, PostgreSQL, schema registry, API server.

@@ -1,0 +1,1 @@
+//! Reconciles LogisticsPlatform objects into Kubernetes, Kafka and the schema registry.

@@ -1,0 +1,1 @@
+//! The contracts between the operator and the workloads: gRPC services, Avro events, topics and service configuration.

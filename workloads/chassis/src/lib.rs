@@ -1,0 +1,1 @@
+//! What every logistics service shares: configuration, telemetry, identity, storage, events.

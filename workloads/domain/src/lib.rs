@@ -1,0 +1,1 @@
+//! Shipments, risk and arrival estimates as pure functions.

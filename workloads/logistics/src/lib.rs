@@ -1,0 +1,1 @@
+//! The logistics binary: every service and the migration, one subcommand each.

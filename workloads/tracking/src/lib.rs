@@ -1,0 +1,1 @@
+//! The tracking service: projects shipment events into timelines.
