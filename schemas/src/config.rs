@@ -1,0 +1,193 @@
+//! The configuration file of a service: YAML, written by the operator, read at start. Secrets are never in it, only the
+//! paths of the files that hold them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Workload;
+
+/// The configuration of one service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceConfig {
+    /// Whose service this is.
+    pub platform: PlatformIdentity,
+    /// Which service this is.
+    pub workload: Workload,
+    /// Where gRPC is served.
+    pub grpc: Listener,
+    /// Where `/livez`, `/readyz` and `/metrics` are served (HTTP).
+    pub admin: Listener,
+    /// The service's own schema in PostgreSQL.
+    pub database: Database,
+    /// The event log.
+    pub kafka: Kafka,
+    /// The registry of event schemas.
+    pub schema_registry: SchemaRegistry,
+    /// Whose tokens are accepted.
+    pub auth: Auth,
+    /// Where spans are sent; `None` sends none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Otlp>,
+    /// Lowest level that is logged.
+    pub log_level: LogLevel,
+}
+
+/// The configuration of the migration: creates each service's schema and role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MigrateConfig {
+    /// Whose database this is.
+    pub platform: PlatformIdentity,
+    /// The database with its owner's credentials.
+    pub database: Database,
+    /// The role to make for each service.
+    pub roles: Vec<ServiceRole>,
+    /// Lowest level that is logged.
+    pub log_level: LogLevel,
+}
+
+/// The database role of one service, which owns nothing and may use its own schema only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceRole {
+    /// The service; its schema has the same name.
+    pub workload: Workload,
+    /// File with the role's name.
+    pub username_file: PathBuf,
+    /// File with the role's password.
+    pub password_file: PathBuf,
+}
+
+/// Namespace and name of the `LogisticsPlatform`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlatformIdentity {
+    /// Kubernetes namespace.
+    pub namespace: String,
+    /// Name of the object.
+    pub name: String,
+}
+
+/// A port that is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listener {
+    /// Address and port, for example `[::]:8080`.
+    pub listen: SocketAddr,
+}
+
+/// A PostgreSQL database and the credentials for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// DNS name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Name of the database.
+    pub name: String,
+    /// How the server is verified.
+    pub tls: Tls,
+    /// File with the role's name; read again for each new connection.
+    pub username_file: PathBuf,
+    /// File with the role's password; read again for each new connection.
+    pub password_file: PathBuf,
+    /// Most connections at one time.
+    pub max_connections: u32,
+}
+
+/// The Kafka cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kafka {
+    /// Comma-separated `host:port`.
+    pub bootstrap_servers: String,
+    /// How the brokers are verified.
+    pub tls: Tls,
+    /// Put before each topic's name.
+    pub topic_prefix: String,
+    /// The service's consumer group.
+    pub group_id: String,
+}
+
+/// A schema registry with the Confluent API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SchemaRegistry {
+    /// Base URL, before `/subjects`.
+    pub url: String,
+    /// How the registry is verified.
+    pub tls: Tls,
+}
+
+/// How a server is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tls {
+    /// Verify, or plain text.
+    pub mode: TlsMode,
+    /// PEM file of the authorities to trust; `None` trusts the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Whether a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsMode {
+    /// TLS; the server's certificate and name are verified.
+    Verify,
+    /// Plain text.
+    Disabled,
+}
+
+/// Whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Auth {
+    /// Required `iss`.
+    pub issuer: String,
+    /// Required in `aud`.
+    pub audience: String,
+    /// JSON Web Key Set; read again when the file changes.
+    pub jwks_file: PathBuf,
+}
+
+/// Where spans are sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Otlp {
+    /// URL of an OTLP/gRPC receiver.
+    pub endpoint: String,
+    /// Share of traces that are kept where the caller has not decided, 0 to 1.
+    pub sampling_ratio: f64,
+}
+
+/// Lowest level that is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// The level as a filter directive.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
