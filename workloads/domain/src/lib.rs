@@ -1,1 +1,4 @@
-//! Shipments, risk and arrival estimates as pure functions.
+//! Shipments, risk and arrival estimates as pure functions: no I/O, no clock, no randomness. The same input always
+//! gives the same answer, so a projection can be replayed from the log.
+
+pub mod status;
