@@ -1,0 +1,187 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_schemas::topics;
+use uuid::Uuid;
+
+use super::*;
+use crate::codec::{Location, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged};
+
+fn at(micros: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::microseconds(micros)
+}
+
+fn place(code: &str) -> Location {
+    Location {
+        code: code.into(),
+        facility: "Terminal C".into(),
+    }
+}
+
+fn created() -> ShipmentCreated {
+    ShipmentCreated {
+        shipment_id: Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
+        seq: 1,
+        account_id: "acct-1".into(),
+        actor: "demo".into(),
+        carrier: "UA".into(),
+        tracking_number: "1545".into(),
+        origin: place("EWR"),
+        destination: place("IAH"),
+        planned_departure: at(1_357_034_100_000_000),
+        promised_arrival: at(1_357_047_000_123_456),
+        recorded_at: at(1_700_000_000_000_001),
+    }
+}
+
+fn changed(status: Status, location: Option<Location>) -> ShipmentStatusChanged {
+    ShipmentStatusChanged {
+        shipment_id: Uuid::from_u128(7),
+        seq: 2,
+        account_id: "acct-1".into(),
+        actor: "scanner".into(),
+        reported: status,
+        status,
+        classifier: Classifier::Estimated,
+        disposition: Disposition::Conflict,
+        occurred_at: at(-1),
+        recorded_at: at(5),
+        location,
+        reason: "weather".into(),
+    }
+}
+
+fn schema(topic: Topic) -> Schema {
+    Schema::parse_str(topic.schema.unwrap()).unwrap()
+}
+
+fn round_trip<E: Event>(event: &E) -> E {
+    let schema = schema(E::TOPIC);
+    let datum = encode_datum(&schema, event).unwrap();
+    let mut rest = datum.as_slice();
+    let back = decode_datum(&schema, &schema, &mut rest).unwrap();
+    assert!(rest.is_empty());
+    back
+}
+
+#[test]
+fn a_creation_is_read_as_it_was_written() {
+    assert_eq!(round_trip(&created()), created());
+}
+
+#[test]
+fn every_status_and_a_missing_place_are_read_as_they_were_written() {
+    for status in Status::ALL {
+        for location in [None, Some(place("ORD"))] {
+            let event = changed(status, location);
+            assert_eq!(round_trip(&event), event);
+        }
+    }
+}
+
+#[test]
+fn an_assessment_is_read_as_it_was_written() {
+    let reason = RiskReason {
+        factor: "lane_history".into(),
+        contribution: -0.25,
+        text: "often early".into(),
+    };
+    let event = ShipmentAssessed {
+        shipment_id: Uuid::max(),
+        seq: 3,
+        account_id: "acct-1".into(),
+        risk: 0.125,
+        reasons: vec![reason],
+        estimated_arrival: at(10),
+        earliest_arrival: at(5),
+        latest_arrival: at(15),
+        assessed_at: at(1),
+    };
+    assert_eq!(round_trip(&event), event);
+}
+
+/// The bytes that any other Avro implementation would write: enums as indexes, the uuid as text, times as zigzag longs.
+#[test]
+fn the_bytes_are_those_of_the_avro_specification() {
+    let datum = encode_datum(
+        &schema(topics::SHIPMENT_STATUS_CHANGED),
+        &changed(Status::PickedUp, None),
+    )
+    .unwrap();
+    let mut expected = vec![72];
+    expected.extend_from_slice(b"00000000-0000-0000-0000-000000000007");
+    expected.push(4);
+    expected.extend_from_slice(b"\x0cacct-1\x0escanner");
+    expected.extend_from_slice(&[2, 2, 2, 4, 1, 10, 0]);
+    expected.extend_from_slice(b"\x0eweather");
+    assert_eq!(datum, expected);
+}
+
+#[test]
+fn a_newer_writer_and_an_older_writer_are_both_understood() {
+    let own = schema(topics::SHIPMENT_CREATED);
+    let text = topics::SHIPMENT_CREATED.schema.unwrap();
+    let newer = text.replace(
+        r#"{"name": "recorded_at""#,
+        r#"{"name": "weight_grams", "type": "long", "default": 9}, {"name": "recorded_at""#,
+    );
+    let older = text
+        .replace(r#"{"name": "facility", "type": "string", "default": ""}"#, "")
+        .replace("IATA code.\"},\n      \n", "IATA code.\"}\n");
+    assert_ne!(newer, text);
+    assert_ne!(older, text);
+    let (newer, older) = (
+        Schema::parse_str(&newer).unwrap(),
+        Schema::parse_str(&older).unwrap(),
+    );
+
+    let mut json = apache_avro::to_value(created()).unwrap();
+    if let apache_avro::types::Value::Record(fields) = &mut json {
+        fields.insert(10, ("weight_grams".into(), apache_avro::types::Value::Long(7)));
+    }
+    let datum = write(&newer, &json);
+    assert_eq!(
+        decode_datum::<ShipmentCreated>(&newer, &own, &mut datum.as_slice()).unwrap(),
+        created()
+    );
+
+    let strip =
+        |fields: &mut Vec<(String, apache_avro::types::Value)>| fields.retain(|(name, _)| name != "facility");
+    let mut value = apache_avro::to_value(created()).unwrap();
+    if let apache_avro::types::Value::Record(fields) = &mut value {
+        for (_, field) in fields.iter_mut() {
+            if let apache_avro::types::Value::Record(inner) = field {
+                strip(inner);
+            }
+        }
+    }
+    let datum = write(&older, &value);
+    let mut expected = created();
+    expected.origin.facility = String::new();
+    expected.destination.facility = String::new();
+    assert_eq!(
+        decode_datum::<ShipmentCreated>(&older, &own, &mut datum.as_slice()).unwrap(),
+        expected
+    );
+}
+
+fn write(schema: &Schema, value: &apache_avro::types::Value) -> Vec<u8> {
+    let value = value.clone().resolve(schema).unwrap();
+    GenericDatumWriter::builder(schema)
+        .build()
+        .unwrap()
+        .write_value_to_vec(value)
+        .unwrap()
+}
+
+#[test]
+fn a_cut_datum_is_an_error_at_every_length() {
+    let schema = schema(topics::SHIPMENT_CREATED);
+    let datum = encode_datum(&schema, &created()).unwrap();
+    for length in 0..datum.len() {
+        let mut cut = &datum[..length];
+        assert!(
+            decode_datum::<ShipmentCreated>(&schema, &schema, &mut cut).is_err(),
+            "{length} bytes"
+        );
+    }
+}

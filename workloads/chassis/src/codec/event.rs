@@ -1,0 +1,127 @@
+//! The events of the log as types; their fields and meaning are those of the `.avsc` files.
+
+#![allow(missing_docs, reason = "the documentation is that of the .avsc files")]
+
+use chrono::serde::ts_microseconds;
+use chrono::{DateTime, Utc};
+use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_schemas::topics::{self, Topic};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A value of one topic.
+pub trait Event: Serialize + DeserializeOwned + Send + Sync {
+    /// Where it is written.
+    const TOPIC: Topic;
+
+    /// The shipment, which is the record's key.
+    fn shipment_id(&self) -> Uuid;
+
+    /// Position among the shipment's events.
+    fn seq(&self) -> i64;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    pub code: String,
+    pub facility: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentCreated {
+    #[serde(with = "uuid_text")]
+    pub shipment_id: Uuid,
+    pub seq: i64,
+    pub account_id: String,
+    pub actor: String,
+    pub carrier: String,
+    pub tracking_number: String,
+    pub origin: Location,
+    pub destination: Location,
+    #[serde(with = "ts_microseconds")]
+    pub planned_departure: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    pub promised_arrival: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    pub recorded_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentStatusChanged {
+    #[serde(with = "uuid_text")]
+    pub shipment_id: Uuid,
+    pub seq: i64,
+    pub account_id: String,
+    pub actor: String,
+    pub reported: Status,
+    pub status: Status,
+    pub classifier: Classifier,
+    pub disposition: Disposition,
+    #[serde(with = "ts_microseconds")]
+    pub occurred_at: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    pub recorded_at: DateTime<Utc>,
+    pub location: Option<Location>,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RiskReason {
+    pub factor: String,
+    pub contribution: f64,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShipmentAssessed {
+    #[serde(with = "uuid_text")]
+    pub shipment_id: Uuid,
+    pub seq: i64,
+    pub account_id: String,
+    pub risk: f64,
+    pub reasons: Vec<RiskReason>,
+    #[serde(with = "ts_microseconds")]
+    pub estimated_arrival: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    pub earliest_arrival: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    pub latest_arrival: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    pub assessed_at: DateTime<Utc>,
+}
+
+macro_rules! event {
+    ($event:ty, $topic:expr) => {
+        impl Event for $event {
+            const TOPIC: Topic = $topic;
+
+            fn shipment_id(&self) -> Uuid {
+                self.shipment_id
+            }
+
+            fn seq(&self) -> i64 {
+                self.seq
+            }
+        }
+    };
+}
+
+event!(ShipmentCreated, topics::SHIPMENT_CREATED);
+event!(ShipmentStatusChanged, topics::SHIPMENT_STATUS_CHANGED);
+event!(ShipmentAssessed, topics::ANALYTICS_ASSESSED);
+
+/// Avro's `uuid` is text; serde would take 16 bytes, because Avro is no format for people.
+mod uuid_text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+    use uuid::Uuid;
+
+    pub(super) fn serialize<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Uuid::parse_str(&text).map_err(de::Error::custom)
+    }
+}
