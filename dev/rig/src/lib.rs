@@ -1,1 +1,35 @@
-//! Real backing processes on loopback for tests: Kafka, PostgreSQL, schema registry, API server.
+//! Real backing processes on loopback for tests: each has free ports, a scratch folder and a log in it, and ends with
+//! the value that stands for it, or with the test process however that ends.
+//!
+//! A broker or a registry costs seconds of CPU. Where tests can live side by side, take the one that is shared within
+//! the test binary ([`shared`]) and use names of your own (topics, databases, namespaces, subjects).
+//!
+//! ```no_run
+//! # async fn demo() -> anyhow::Result<()> {
+//! let database = dev_rig::shared::postgres().await?.make_database("orders").await?;
+//! let kafka = dev_rig::kafka().await?;
+//! println!("{} {}", database.url, kafka.bootstrap_servers);
+//! # Ok(())
+//! # }
+//! ```
+
+#[cfg(feature = "kubernetes")]
+mod api_server;
+pub mod issuer;
+mod kafka;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+mod pki;
+mod postgres;
+mod process;
+mod schema_registry;
+mod scratch;
+pub mod shared;
+mod tool;
+mod wait;
+
+#[cfg(feature = "kubernetes")]
+pub use api_server::{ApiServer, api_server};
+pub use kafka::{Kafka, kafka};
+pub use postgres::{Database, Postgres, postgres};
+pub use schema_registry::{SchemaRegistry, schema_registry};
