@@ -1,0 +1,148 @@
+//! A shipment as the estimates see it: when it was to leave and to arrive, when it did, and what was estimated.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::eta::{self, Estimate};
+use crate::history::{Outcome, Surroundings};
+use crate::risk::{self, Risk};
+use crate::status::{Classifier, Disposition, Status};
+
+/// One shipment's plan, what happened so far, and the estimates made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Journey {
+    /// When the carrier meant to leave.
+    pub planned_departure: DateTime<Utc>,
+    /// When the carrier meant to arrive.
+    pub promised_arrival: DateTime<Utc>,
+    /// When it left.
+    pub departed: Option<DateTime<Utc>>,
+    /// When it arrived.
+    pub arrived: Option<DateTime<Utc>>,
+    /// The estimate made at creation.
+    pub at_creation: Option<Estimate>,
+    /// The estimate made in transit.
+    pub in_transit: Option<Estimate>,
+}
+
+/// What an event means for the estimates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Milestone {
+    /// It left: estimate again.
+    Departed,
+    /// It arrived: learn.
+    Arrived,
+}
+
+/// A risk and an arrival.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assessment {
+    /// The risk.
+    pub risk: Risk,
+    /// The estimated arrival.
+    pub estimated: DateTime<Utc>,
+    /// Earliest of the interval that holds nine of ten.
+    pub earliest: DateTime<Utc>,
+    /// Latest of it.
+    pub latest: DateTime<Utc>,
+}
+
+impl Journey {
+    /// A journey that has not begun.
+    #[must_use]
+    pub const fn new(planned_departure: DateTime<Utc>, promised_arrival: DateTime<Utc>) -> Self {
+        Self {
+            planned_departure,
+            promised_arrival,
+            departed: None,
+            arrived: None,
+            at_creation: None,
+            in_transit: None,
+        }
+    }
+
+    /// Takes an event. Only what happened and moved the status counts, each milestone once: the first scan in transit
+    /// is the departure, the first that says the recipient can have it (or has it) is the arrival.
+    pub fn observe(
+        &mut self,
+        reported: Status,
+        classifier: Classifier,
+        disposition: Disposition,
+        occurred_at: DateTime<Utc>,
+    ) -> Option<Milestone> {
+        if classifier != Classifier::Actual || disposition != Disposition::Applied || self.arrived.is_some() {
+            return None;
+        }
+        match reported {
+            Status::InTransit if self.departed.is_none() => {
+                self.departed = Some(occurred_at);
+                Some(Milestone::Departed)
+            }
+            Status::AvailableForPickup | Status::Delivered => {
+                self.arrived = Some(occurred_at);
+                Some(Milestone::Arrived)
+            }
+            _ => None,
+        }
+    }
+
+    /// Minutes by which it left after its plan.
+    #[must_use]
+    pub fn departure_delay(&self) -> Option<f64> {
+        self.departed.map(|at| minutes(at - self.planned_departure))
+    }
+
+    /// Minutes from planned departure to promised arrival.
+    #[must_use]
+    pub fn planned_minutes(&self) -> f64 {
+        minutes(self.promised_arrival - self.planned_departure)
+    }
+
+    /// Estimates and scores it as it now stands, and remembers the estimate.
+    pub fn assess(&mut self, around: &Surroundings<'_>) -> Assessment {
+        let departure = self.departure_delay();
+        let estimate = match departure {
+            Some(delay) => *self.in_transit.insert(eta::in_transit(around, delay)),
+            None => *self.at_creation.insert(eta::at_creation(around)),
+        };
+        Assessment {
+            risk: risk::assess(around, self.planned_minutes(), departure),
+            estimated: self.at_delay(estimate.delay),
+            earliest: self.at_delay(estimate.low),
+            latest: self.at_delay(estimate.high),
+        }
+    }
+
+    /// What the arrival teaches; `None` before it.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        let delay = minutes(self.arrived? - self.promised_arrival);
+        let error = |estimate: Estimate| delay - estimate.delay;
+        Some(Outcome {
+            delay,
+            departure_delay: self.departure_delay(),
+            planned: self.planned_minutes(),
+            error_at_creation: self.at_creation.map(error),
+            error_in_transit: self.in_transit.map(error),
+        })
+    }
+
+    fn at_delay(&self, minutes: f64) -> DateTime<Utc> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "estimates are within weeks; the cast saturates"
+        )]
+        let delay = TimeDelta::milliseconds((minutes * 60_000.0).round() as i64);
+        self.promised_arrival
+            .checked_add_signed(delay)
+            .unwrap_or(self.promised_arrival)
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds of shipments are far below 2^52"
+)]
+fn minutes(span: TimeDelta) -> f64 {
+    span.num_seconds() as f64 / 60.0
+}

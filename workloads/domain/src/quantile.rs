@@ -1,0 +1,136 @@
+//! Quantiles of a stream in fixed space: a histogram for what is asked later, a tracker for one quantile that must
+//! follow a drifting stream.
+
+use serde::{Deserialize, Serialize};
+
+/// Bins of a [`Sketch`].
+const BINS: usize = 96;
+/// Values below this are told apart evenly, larger ones in proportion to their size.
+const LINEAR_MINUTES: f64 = 5.0;
+/// `asinh(max / LINEAR_MINUTES)`: values beyond 30 days count as 30 days.
+const REACH: f64 = 9.76;
+/// When a sketch holds this many values, all counts are halved: it follows the recent past.
+const HALVE_AT: u32 = 1024;
+
+/// A histogram of minutes, early (negative) and late, with narrow bins around zero.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u32>", into = "Vec<u32>")]
+pub struct Sketch {
+    bins: [u32; BINS],
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self { bins: [0; BINS] }
+    }
+}
+
+impl From<Sketch> for Vec<u32> {
+    fn from(sketch: Sketch) -> Self {
+        sketch.bins.to_vec()
+    }
+}
+
+impl TryFrom<Vec<u32>> for Sketch {
+    type Error = String;
+
+    fn try_from(bins: Vec<u32>) -> Result<Self, String> {
+        let count = bins.len();
+        let bins = bins
+            .try_into()
+            .map_err(|_| format!("a sketch has {BINS} bins, this one {count}"))?;
+        Ok(Self { bins })
+    }
+}
+
+impl Sketch {
+    /// Adds one value.
+    pub fn add(&mut self, minutes: f64) {
+        self.bins[bin(minutes)] += 1;
+        if self.weight() >= HALVE_AT {
+            for count in &mut self.bins {
+                *count /= 2;
+            }
+        }
+    }
+
+    /// How many values it rests on, after forgetting.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.bins.iter().sum()
+    }
+
+    /// The value below which the share `q` (0 to 1) of all lies; `None` when it is empty. Off by at most a bin: under
+    /// 1 minute near zero, under 25 % of a large value.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let total = self.weight();
+        if total == 0 {
+            return None;
+        }
+        let wanted = q.clamp(0.0, 1.0) * f64::from(total);
+        let mut below = 0.0;
+        for (index, count) in self.bins.iter().enumerate() {
+            let count = f64::from(*count);
+            if count > 0.0 && below + count >= wanted {
+                let inside = ((wanted - below) / count).clamp(0.0, 1.0);
+                return Some(edge(index) + inside * (edge(index + 1) - edge(index)));
+            }
+            below += count;
+        }
+        None
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "the value is clamped to the number of bins"
+)]
+fn bin(minutes: f64) -> usize {
+    let minutes = if minutes.is_nan() { 0.0 } else { minutes };
+    let place = (minutes / LINEAR_MINUTES).asinh() / REACH;
+    let index = f64::midpoint(place, 1.0) * BINS as f64;
+    index.clamp(0.0, (BINS - 1) as f64) as usize
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are under a hundred bins")]
+fn edge(index: usize) -> f64 {
+    let place = index as f64 / BINS as f64 * 2.0 - 1.0;
+    (place * REACH).sinh() * LINEAR_MINUTES
+}
+
+/// Follows one quantile of a drifting stream (online quantile update): each value pulls the estimate a step up or
+/// down, in the ratio of the quantile, so that in the long run the wanted share lies below, whatever the stream does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tracker {
+    /// The present estimate.
+    pub value: f64,
+}
+
+impl Tracker {
+    /// Takes one value; `step` is how far a value on the rare side may pull.
+    pub fn update(&mut self, quantile: f64, value: f64, step: f64) {
+        let below = if value <= self.value { 1.0 } else { 0.0 };
+        self.value += step * (quantile - below);
+    }
+}
+
+/// A mean that forgets: a plain mean of the first values, then each new one has the same small weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ewma {
+    /// The mean.
+    pub mean: f64,
+    /// How many values were seen.
+    pub count: u32,
+}
+
+impl Ewma {
+    /// Takes one value; `alpha` is its weight once there are more than `1 / alpha`.
+    pub fn add(&mut self, value: f64, alpha: f64) {
+        self.count = self.count.saturating_add(1);
+        let weight = alpha.max(1.0 / f64::from(self.count));
+        self.mean += weight * (value - self.mean);
+    }
+}

@@ -1,0 +1,313 @@
+//! Estimates and risk: what they say before, while and after they have learned, and what must hold for any stream.
+
+#![expect(clippy::expect_used, reason = "a test's own arrangement")]
+
+use chrono::{DateTime, TimeDelta, Utc};
+use logistics_domain::eta;
+use logistics_domain::history::{History, Outcome, Surroundings};
+use logistics_domain::journey::{Journey, Milestone};
+use logistics_domain::quantile::Sketch;
+use logistics_domain::risk;
+use logistics_domain::status::{Classifier, Disposition, Status};
+use proptest::prelude::*;
+
+fn at(minute: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+}
+
+/// The four scopes of one lane.
+#[derive(Clone, Default)]
+struct World {
+    lane: History,
+    route: History,
+    carrier: History,
+    overall: History,
+}
+
+impl World {
+    fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            lane: &self.lane,
+            route: &self.route,
+            carrier: &self.carrier,
+            overall: &self.overall,
+        }
+    }
+
+    fn learn(&mut self, outcome: &Outcome) {
+        for history in [
+            &mut self.lane,
+            &mut self.route,
+            &mut self.carrier,
+            &mut self.overall,
+        ] {
+            history.learn(outcome);
+        }
+    }
+
+    /// One shipment from creation to arrival, an hour planned; gives its outcome.
+    fn ship(&mut self, departure_delay: i64, arrival_delay: i64) -> Outcome {
+        let mut journey = Journey::new(at(0), at(60));
+        journey.assess(&self.around());
+        actual(&mut journey, Status::InTransit, departure_delay);
+        journey.assess(&self.around());
+        actual(&mut journey, Status::AvailableForPickup, 60 + arrival_delay);
+        let outcome = journey.outcome().expect("it has arrived");
+        self.learn(&outcome);
+        outcome
+    }
+}
+
+fn actual(journey: &mut Journey, status: Status, minute: i64) -> Option<Milestone> {
+    journey.observe(status, Classifier::Actual, Disposition::Applied, at(minute))
+}
+
+#[test]
+fn without_any_arrival_the_promise_is_the_estimate() {
+    let world = World::default();
+    let assessment = Journey::new(at(0), at(60)).assess(&world.around());
+    assert_eq!(assessment.estimated, at(60));
+    assert!(assessment.earliest < at(60) && at(60) < assessment.latest);
+    assert!((assessment.risk.probability - risk::PRIOR_LATE_SHARE).abs() < 1e-9);
+}
+
+#[test]
+fn a_lane_that_is_always_late_is_estimated_late_and_scored_risky() {
+    let mut world = World::default();
+    for _ in 0..200 {
+        world.ship(30, 40);
+    }
+    let estimate = eta::at_creation(&world.around());
+    assert!((estimate.delay - 40.0).abs() < 6.0, "{estimate:?}");
+    let risk = risk::assess(&world.around(), 60.0, None);
+    assert!(risk.probability > 0.9, "{risk:?}");
+}
+
+#[test]
+fn one_late_arrival_on_a_lane_is_outweighed_by_the_many_elsewhere() {
+    let mut world = World::default();
+    let on_time = Outcome {
+        delay: 0.0,
+        departure_delay: Some(0.0),
+        planned: 60.0,
+        error_at_creation: Some(0.0),
+        error_in_transit: Some(0.0),
+    };
+    for _ in 0..300 {
+        world.overall.learn(&on_time);
+    }
+    world.learn(&Outcome {
+        delay: 60.0,
+        departure_delay: Some(60.0),
+        ..on_time
+    });
+    let risk = risk::assess(&world.around(), 60.0, None);
+    assert!(risk.probability < 0.5, "{risk:?}");
+    assert!(eta::at_creation(&world.around()).delay < 30.0);
+}
+
+#[test]
+fn leaving_late_raises_the_risk_and_leaving_early_lowers_it() {
+    let mut world = World::default();
+    for round in 0..400 {
+        let departure = [-5, 0, 20, 60][round % 4];
+        world.ship(departure, departure - 5);
+    }
+    let risk_of = |departure| risk::assess(&world.around(), 60.0, departure).probability;
+    let unknown = risk_of(None);
+    assert!(risk_of(Some(60.0)) > 0.9, "{}", risk_of(Some(60.0)));
+    assert!(risk_of(Some(-5.0)) < 0.1, "{}", risk_of(Some(-5.0)));
+    assert!(risk_of(Some(-5.0)) < unknown && unknown < risk_of(Some(60.0)));
+}
+
+#[test]
+fn in_transit_the_departure_corrects_the_estimate() {
+    let mut world = World::default();
+    for round in 0..2_000 {
+        let departure = i64::from(round % 50);
+        let noise = i64::from(round % 7) - 3;
+        world.ship(departure, departure - 8 + noise);
+    }
+    let estimate = eta::in_transit(&world.around(), 33.0);
+    assert!((estimate.delay - 25.0).abs() < 1.5, "{estimate:?}");
+    let blind = eta::at_creation(&world.around());
+    assert!(
+        estimate.high - estimate.low < blind.high - blind.low,
+        "{estimate:?} is no narrower than {blind:?}"
+    );
+}
+
+#[test]
+fn a_tighter_promise_than_usual_is_a_reason() {
+    let mut world = World::default();
+    for _ in 0..100 {
+        world.ship(0, 0);
+    }
+    let risk = risk::assess(&world.around(), 40.0, None);
+    let slack = risk
+        .reasons
+        .iter()
+        .find(|reason| reason.factor == "promised_slack")
+        .unwrap();
+    assert!(slack.contribution > 0.0);
+    assert_eq!(
+        slack.text,
+        "The promise leaves 20 minutes less than usual on this lane."
+    );
+    let usual = risk::assess(&world.around(), 60.0, None);
+    assert!(
+        usual
+            .reasons
+            .iter()
+            .all(|reason| reason.factor != "promised_slack")
+    );
+}
+
+#[test]
+fn only_what_happened_and_moved_the_status_is_a_milestone() {
+    use Disposition::{Applied, Conflict, Late};
+    let cases = [
+        (
+            "departure",
+            Status::InTransit,
+            Classifier::Actual,
+            Applied,
+            Some(Milestone::Departed),
+        ),
+        (
+            "planned departure",
+            Status::InTransit,
+            Classifier::Planned,
+            Applied,
+            None,
+        ),
+        ("late scan", Status::InTransit, Classifier::Actual, Late, None),
+        (
+            "illegal scan",
+            Status::Delivered,
+            Classifier::Actual,
+            Conflict,
+            None,
+        ),
+        ("pickup", Status::PickedUp, Classifier::Actual, Applied, None),
+        ("cancelled", Status::Cancelled, Classifier::Actual, Applied, None),
+        (
+            "arrival",
+            Status::AvailableForPickup,
+            Classifier::Actual,
+            Applied,
+            Some(Milestone::Arrived),
+        ),
+    ];
+    for (name, status, classifier, disposition, expected) in cases {
+        let mut journey = Journey::new(at(0), at(60));
+        assert_eq!(
+            journey.observe(status, classifier, disposition, at(5)),
+            expected,
+            "{name}"
+        );
+        assert_eq!(
+            journey.outcome().is_some(),
+            expected == Some(Milestone::Arrived),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn each_milestone_is_passed_once() {
+    let mut journey = Journey::new(at(0), at(60));
+    assert_eq!(
+        actual(&mut journey, Status::InTransit, 1),
+        Some(Milestone::Departed)
+    );
+    assert_eq!(actual(&mut journey, Status::InTransit, 9), None);
+    assert_eq!(
+        actual(&mut journey, Status::AvailableForPickup, 70),
+        Some(Milestone::Arrived)
+    );
+    assert_eq!(actual(&mut journey, Status::Delivered, 99), None);
+    let outcome = journey.outcome().unwrap();
+    assert_eq!((outcome.departure_delay, outcome.delay), (Some(1.0), 10.0));
+    assert_eq!(outcome.error_in_transit, None, "no estimate was made");
+}
+
+proptest! {
+    #[test]
+    fn reasons_add_up_to_the_score(
+        arrivals in prop::collection::vec((-60..240_i64, -60..300_i64), 0..80),
+        departure in prop::option::of(-60.0..300.0_f64),
+    ) {
+        let mut world = World::default();
+        for (departure, arrival) in arrivals {
+            world.ship(departure, arrival);
+        }
+        let risk = risk::assess(&world.around(), 75.0, departure);
+        let sum: f64 = risk.reasons.iter().map(|reason| reason.contribution).sum();
+        prop_assert!((risk.probability - 1.0 / (1.0 + (-sum).exp())).abs() < 1e-9);
+        prop_assert!(risk.probability > 0.0 && risk.probability < 1.0);
+        prop_assert!(risk.reasons.iter().all(|reason| !reason.text.is_empty() && reason.contribution.is_finite()));
+    }
+
+    #[test]
+    fn an_interval_holds_its_estimate_and_the_state_survives_storage(
+        arrivals in prop::collection::vec((-100_000..100_000_i64, -100_000..100_000_i64), 0..60),
+    ) {
+        let mut world = World::default();
+        for (departure, arrival) in arrivals {
+            world.ship(departure, arrival);
+        }
+        for estimate in [eta::at_creation(&world.around()), eta::in_transit(&world.around(), 12.0)] {
+            prop_assert!(estimate.low <= estimate.delay && estimate.delay <= estimate.high, "{estimate:?}");
+            prop_assert!(estimate.delay.is_finite());
+        }
+        let text = serde_json::to_string(&world.lane).unwrap();
+        prop_assert!(text.len() < 4096, "{} bytes", text.len());
+        let back: History = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(back.counts, world.lane.counts);
+        prop_assert_eq!(back.delay, world.lane.delay);
+    }
+
+    #[test]
+    fn a_sketch_is_off_by_at_most_a_bin(mut values in prop::collection::vec(-2_000.0..2_000.0_f64, 1..900), q in 0.0..1.0_f64) {
+        let mut sketch = Sketch::default();
+        for value in &values {
+            sketch.add(*value);
+        }
+        values.sort_by(f64::total_cmp);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        let rank = ((q * values.len() as f64).ceil() as usize).clamp(1, values.len()) - 1;
+        let (exact, about) = (values[rank], sketch.quantile(q).unwrap());
+        prop_assert!((exact - about).abs() <= 1.1 + 0.26 * exact.abs().max(about.abs()), "{exact} {about}");
+    }
+}
+
+/// A stream whose errors triple halfway: a fixed interval would under-cover, this one follows.
+#[test]
+fn nine_of_ten_arrivals_are_within_the_interval_also_after_a_drift() {
+    let mut world = World::default();
+    let (mut covered, mut all) = (0, 0);
+    let mut seed = 7_u64;
+    for round in 0..4_000 {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let noise = i64::try_from((seed >> 33) % 41).unwrap() - 20;
+        let spread = if round < 2_000 { 1 } else { 3 };
+        let departure = i64::from(round % 30);
+        let estimate = eta::in_transit(&world.around(), f64::from(round % 30));
+        let outcome = world.ship(departure, departure + noise * spread);
+        if round >= 500 {
+            all += 1;
+            covered += i32::from(estimate.covers(outcome.delay));
+        }
+    }
+    let share = f64::from(covered) / f64::from(all);
+    assert!((0.87..=0.94).contains(&share), "{share}");
+}
+
+#[test]
+fn a_sketch_of_another_size_is_refused() {
+    let error = serde_json::from_str::<Sketch>("[1,2,3]").unwrap_err().to_string();
+    assert!(error.contains("96 bins"), "{error}");
+}
