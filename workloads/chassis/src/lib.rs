@@ -1,1 +1,23 @@
 //! What every logistics service shares: configuration, telemetry, identity, storage, events.
+//!
+//! A service's `run` builds a [`service::Chassis`] from its configuration, starts its background work with
+//! [`service::Chassis::spawn`] and hands its gRPC routes to [`service::Chassis::serve`]. Telemetry is installed by the
+//! binary, once for the process.
+
+pub mod admin;
+pub mod cloudevents;
+pub mod codec;
+pub mod config;
+pub mod errors;
+pub mod idempotency;
+pub mod identity;
+pub mod kafka;
+pub mod metrics;
+pub mod migrate;
+pub mod outbox;
+pub mod relay;
+pub mod server;
+pub mod service;
+pub mod shutdown;
+pub mod storage;
+pub mod telemetry;

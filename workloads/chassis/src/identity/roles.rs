@@ -1,0 +1,134 @@
+//! Which role may call which RPC: the one table, as the `.proto` files say it.
+
+use super::Role;
+use super::Role::{Admin, Shipman, User};
+
+/// Who may call an RPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, without a token: probes and reflection.
+    Open,
+    /// Callers with one of these roles.
+    Roles(&'static [Role]),
+}
+
+const RPCS: [(&str, &[Role]); 10] = [
+    (
+        "/logistics.shipment.v1.ShipmentService/CreateShipment",
+        &[Admin, User],
+    ),
+    (
+        "/logistics.shipment.v1.ShipmentService/GetShipment",
+        &[Admin, User, Shipman],
+    ),
+    (
+        "/logistics.shipment.v1.ShipmentService/ListShipments",
+        &[Admin, User, Shipman],
+    ),
+    (
+        "/logistics.shipment.v1.ShipmentService/RecordEvent",
+        &[Admin, Shipman],
+    ),
+    (
+        "/logistics.shipment.v1.ShipmentService/CancelShipment",
+        &[Admin, User],
+    ),
+    (
+        "/logistics.tracking.v1.TrackingService/GetTimeline",
+        &[Admin, User, Shipman],
+    ),
+    ("/logistics.tracking.v1.TrackingService/GetProjection", &[Admin]),
+    (
+        "/logistics.analytics.v1.AnalyticsService/GetAssessment",
+        &[Admin, User, Shipman],
+    ),
+    (
+        "/logistics.analytics.v1.AnalyticsService/ListLanes",
+        &[Admin, User],
+    ),
+    ("/logistics.analytics.v1.AnalyticsService/GetAccuracy", &[Admin]),
+];
+
+const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
+
+/// Who may call the RPC with this path; `None` where there is no such RPC, which then nobody may call.
+#[must_use]
+pub fn access(path: &str) -> Option<Access> {
+    if OPEN.iter().any(|prefix| path.starts_with(prefix)) {
+        return Some(Access::Open);
+    }
+    RPCS.iter()
+        .find(|(rpc, _)| *rpc == path)
+        .map(|(_, roles)| Access::Roles(roles))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message as _;
+
+    /// The RPCs of the contract, each with the roles that its comment names.
+    fn contract() -> Vec<(String, Vec<Role>)> {
+        let set = prost_types::FileDescriptorSet::decode(logistics_schemas::grpc::DESCRIPTORS).unwrap();
+        let mut rpcs = Vec::new();
+        for file in set.file {
+            let comments = file.source_code_info.clone().unwrap_or_default().location;
+            for (service_at, service) in file.service.iter().enumerate() {
+                for (at, method) in service.method.iter().enumerate() {
+                    let path = [
+                        6,
+                        i32::try_from(service_at).unwrap(),
+                        2,
+                        i32::try_from(at).unwrap(),
+                    ];
+                    let comment = comments
+                        .iter()
+                        .find(|location| location.path == path)
+                        .map(|location| location.leading_comments().to_owned())
+                        .unwrap_or_default();
+                    rpcs.push((
+                        format!("/{}.{}/{}", file.package(), service.name(), method.name()),
+                        roles_in(&comment),
+                    ));
+                }
+            }
+        }
+        rpcs
+    }
+
+    fn roles_in(comment: &str) -> Vec<Role> {
+        let text = comment.replace('\n', " ");
+        let list = text
+            .split("Roles: ")
+            .nth(1)
+            .or_else(|| text.split("Role: ").nth(1));
+        let list = list
+            .unwrap_or_default()
+            .split(['.', ';'])
+            .next()
+            .unwrap_or_default();
+        list.split(", ")
+            .filter_map(|name| Role::from_name(name.trim()))
+            .collect()
+    }
+
+    #[test]
+    fn the_table_is_the_contract() {
+        let contract = contract();
+        assert_eq!(contract.len(), RPCS.len());
+        for (path, roles) in contract {
+            assert!(!roles.is_empty(), "{path} does not say who may call it");
+            let Some(Access::Roles(allowed)) = access(&path) else {
+                panic!("{path} is not in the table");
+            };
+            assert_eq!(allowed, roles, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_is_for_nobody() {
+        assert_eq!(access("/logistics.shipment.v1.ShipmentService/DropAll"), None);
+        assert_eq!(access("/logistics.shipment.v1.ShipmentService/"), None);
+        assert_eq!(access("/grpc.health.v1.Health/Check"), Some(Access::Open));
+    }
+}

@@ -1,0 +1,226 @@
+//! Sends what is in the outbox to the event log, and deletes it when the log has it.
+//!
+//! A relay claims shards, not rows: one relay per shard at a time. Within an aggregate, rows are sent in the order in
+//! which they were written, pipelined; after an error the shard starts again at its lowest unsent row. So the log has
+//! each record at least once, and the first occurrences of an aggregate's records are in order and without a gap. That
+//! holds even when two relays believe to own a shard: each by itself sends in order from a row that is in the log, or
+//! is the first that is not. The claim saves work; the order does not rest on it.
+
+mod claims;
+mod metrics;
+mod send;
+mod shards;
+
+use std::time::Duration;
+
+use logistics_schemas::config::Kafka;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::FutureProducer;
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::claims::Claims;
+use self::metrics::RelayMetrics;
+use self::send::{Outcome, Row};
+use crate::kafka;
+use crate::outbox::Waker;
+use crate::service::{Chassis, TaskError};
+
+/// Rows sent at one time.
+const BATCH: i64 = 1_000;
+/// How often a relay looks by itself: commits wake it, in this process at once and in others by a notification.
+const POLL: Duration = Duration::from_millis(500);
+/// How often shards are shared anew.
+const REBALANCE: Duration = Duration::from_secs(2);
+/// Pauses after errors.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The PostgreSQL channel on which relays wake each other; followed by the schema's name.
+const CHANNEL: &str = "outbox_";
+
+/// The relay of one service.
+pub struct Relay {
+    pool: PgPool,
+    kafka: Kafka,
+    client_id: String,
+    waker: Waker,
+    metrics: RelayMetrics,
+    channel: String,
+}
+
+/// Starts the relay of a service; the waker is for those who append to the outbox.
+pub fn start(chassis: &mut Chassis) -> Waker {
+    let waker = Waker::default();
+    let relay = Relay {
+        pool: chassis.pool.clone(),
+        kafka: chassis.config.kafka.clone(),
+        client_id: format!("{}/{}", chassis.process.service_name(), chassis.process.instance),
+        waker: waker.clone(),
+        metrics: RelayMetrics::new(&chassis.metrics),
+        channel: format!("{CHANNEL}{}", chassis.workload()),
+    };
+    let stop = chassis.shutdown.drained();
+    chassis.spawn("relay", async move { relay.run(stop).await });
+    waker
+}
+
+/// How a round ended.
+enum Round {
+    /// There was nothing to send.
+    Idle,
+    /// All was sent, and there may be more.
+    Sent,
+    /// Something must be sent again.
+    Failed,
+}
+
+/// Why a session of the relay ended.
+#[derive(Debug, thiserror::Error)]
+enum SessionError {
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    #[error("kafka: the batch was not sent: {0}")]
+    Unsent(send::SendError),
+}
+
+impl Relay {
+    /// Relays until `stop`, then sends what is left and ends. Never ends by an error: it tries again.
+    async fn run(self, stop: CancellationToken) -> Result<(), TaskError> {
+        let mut pause = BACKOFF.0;
+        while !stop.is_cancelled() {
+            let begin = Instant::now();
+            let Err(error) = self.session(&stop).await else {
+                break;
+            };
+            self.metrics.failed();
+            tracing::warn!(%error, "the relay starts anew");
+            if begin.elapsed() > BACKOFF.1 {
+                pause = BACKOFF.0;
+            }
+            let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+            pause = (pause * 2).min(BACKOFF.1);
+        }
+        Ok(())
+    }
+
+    /// Relays with one producer and one database session.
+    async fn session(&self, stop: &CancellationToken) -> Result<(), SessionError> {
+        let producer: FutureProducer = kafka::producer_config(&self.kafka, &self.client_id).create()?;
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.ignore_pool_close_event(true);
+        listener.listen(&self.channel).await?;
+        let mut claims = Claims::join(&self.pool).await?;
+        let ended = self.rounds(&producer, &mut listener, &mut claims, stop).await;
+        self.metrics.shards(0);
+        claims.leave().await;
+        ended
+    }
+
+    async fn rounds(
+        &self,
+        producer: &FutureProducer,
+        listener: &mut PgListener,
+        claims: &mut Claims,
+        stop: &CancellationToken,
+    ) -> Result<(), SessionError> {
+        let mut rebalanced: Option<Instant> = None;
+        let mut pause = BACKOFF.0;
+        loop {
+            if rebalanced.is_none_or(|at| at.elapsed() >= REBALANCE) {
+                claims.rebalance().await?;
+                self.metrics.shards(claims.owned().len());
+                rebalanced = Some(Instant::now());
+            }
+            match self.round(producer, claims).await? {
+                Round::Sent => pause = BACKOFF.0,
+                Round::Failed => {
+                    let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+                    pause = (pause * 2).min(BACKOFF.1);
+                }
+                Round::Idle if stop.is_cancelled() => return Ok(()),
+                Round::Idle => self.wait(listener, claims, stop).await?,
+            }
+        }
+    }
+
+    /// Waits until there may be something to send.
+    async fn wait(
+        &self,
+        listener: &mut PgListener,
+        claims: &Claims,
+        stop: &CancellationToken,
+    ) -> Result<(), SessionError> {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(POLL) => {}
+            () = self.waker.0.notified() => {
+                // Part of what was committed here belongs to others. Outside of the transaction: a notification
+                // in it would make commits queue behind each other.
+                if !claims.alone() {
+                    sqlx::query("SELECT pg_notify($1, '')").bind(&self.channel).execute(&self.pool).await?;
+                }
+            }
+            notified = listener.try_recv() => {
+                notified?;
+                while listener.next_buffered().is_some() {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one batch of the claimed shards.
+    async fn round(&self, producer: &FutureProducer, claims: &Claims) -> Result<Round, SessionError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT position, id, aggregate_id, topic, key, payload, headers,
+                    extract(epoch FROM clock_timestamp() - created_at)::float8 AS age
+             FROM outbox WHERE shard = ANY ($1) ORDER BY position LIMIT $2",
+        )
+        .bind(claims.owned())
+        .bind(BATCH)
+        .fetch_all(&self.pool)
+        .await?;
+        self.metrics.lag(rows.first().map_or(0.0, |row| row.age));
+        if rows.is_empty() {
+            return Ok(Round::Idle);
+        }
+        let Outcome { sent, error } = send::send(producer, &rows).await;
+        self.forget(&rows, &sent).await?;
+        match error {
+            None => Ok(Round::Sent),
+            // A producer that has lost its order, or cannot reach the brokers, is of no more use.
+            Some(error) if matches!(error, send::SendError::Silence) || is_fatal(producer) => {
+                Err(SessionError::Unsent(error))
+            }
+            Some(error) => {
+                self.metrics.failed();
+                tracing::warn!(%error, unsent = rows.len() - sent.len(), "records are sent again");
+                Ok(Round::Failed)
+            }
+        }
+    }
+
+    /// Deletes what the log has.
+    async fn forget(&self, rows: &[Row], sent: &[usize]) -> Result<(), sqlx::Error> {
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let positions: Vec<i64> = sent.iter().map(|at| rows[*at].position).collect();
+        sqlx::query("DELETE FROM outbox WHERE position = ANY ($1)")
+            .bind(positions)
+            .execute(&self.pool)
+            .await?;
+        for at in sent {
+            self.metrics.sent(&rows[*at].topic);
+        }
+        Ok(())
+    }
+}
+
+fn is_fatal(producer: &FutureProducer) -> bool {
+    use rdkafka::producer::Producer as _;
+
+    producer.client().fatal_error().is_some()
+}

@@ -1,0 +1,154 @@
+//! Connections to the service's own schema in PostgreSQL.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use logistics_schemas::config::{Database, TlsMode};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use tokio_util::sync::CancellationToken;
+
+use crate::migrate::ServiceMigrations;
+
+/// The reason in [`crate::admin::Readiness`] until the database can be used.
+pub const WAITING: &str = "database";
+
+/// Longest wait for a free connection; shorter than a request's deadline, so that overload is told as such.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections are renewed after this time, so that a rotated password reaches all of them.
+const MAX_LIFETIME: Duration = Duration::from_mins(30);
+/// Longest statement, wait for a lock, and idle transaction. The server ends them even when this process is gone.
+const SESSION: [(&str, &str); 3] = [
+    ("statement_timeout", "30s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+];
+/// How often the credential files are looked at.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+/// Pauses between attempts to reach the database at start.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// Longest credential, in bytes.
+const MAX_CREDENTIAL: usize = 1024;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// A credential file cannot be read.
+    #[error("{field}: {path}: {reason}; mount the Secret with the database's credentials there")]
+    Credential {
+        /// The configuration field.
+        field: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// How to connect with the credentials as they are in the files now; `schema` is the search path.
+pub fn connect_options(database: &Database, schema: &str) -> Result<PgConnectOptions, StorageError> {
+    let username = credential("database.usernameFile", &database.username_file)?;
+    let password = credential("database.passwordFile", &database.password_file)?;
+    let options = PgConnectOptions::new_without_pgpass()
+        .host(&database.host)
+        .port(database.port)
+        .database(&database.name)
+        .username(&username)
+        .password(&password)
+        .application_name(&format!("logistics-{schema}"))
+        .options([("search_path", schema)])
+        .options(SESSION);
+    Ok(match database.tls.mode {
+        TlsMode::Disabled => options.ssl_mode(PgSslMode::Disable),
+        TlsMode::Verify => {
+            let options = options.ssl_mode(PgSslMode::VerifyFull);
+            match &database.tls.ca_file {
+                Some(file) => options.ssl_root_cert(file),
+                None => options,
+            }
+        }
+    })
+}
+
+/// Reads a credential file; a line break at its end does not count.
+pub(crate) fn credential(field: &'static str, path: &PathBuf) -> Result<String, StorageError> {
+    let refuse = |reason: String| StorageError::Credential {
+        field,
+        path: path.clone(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    let value = text.trim_end_matches(['\r', '\n']);
+    match value.len() {
+        0 => Err(refuse("is empty".to_owned())),
+        1..=MAX_CREDENTIAL => Ok(value.to_owned()),
+        length => Err(refuse(format!(
+            "has {length} bytes, at most {MAX_CREDENTIAL} are allowed"
+        ))),
+    }
+}
+
+/// Makes the pool, without connecting, and what keeps its credentials fresh.
+pub fn open(database: &Database, schema: &'static str) -> Result<(PgPool, Refresh), StorageError> {
+    let options = connect_options(database, schema)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(database.max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .max_lifetime(MAX_LIFETIME)
+        .connect_lazy_with(options);
+    let refresh = Refresh {
+        pool: pool.clone(),
+        database: database.clone(),
+        schema,
+    };
+    Ok((pool, refresh))
+}
+
+/// Gives new connections the credentials that the files hold now.
+#[derive(Debug)]
+pub struct Refresh {
+    pool: PgPool,
+    database: Database,
+    schema: &'static str,
+}
+
+impl Refresh {
+    /// Follows the files until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut complained = String::new();
+        while stop
+            .run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL))
+            .await
+            .is_some()
+        {
+            match connect_options(&self.database, self.schema) {
+                Ok(options) => self.pool.set_connect_options(options),
+                Err(error) if error.to_string() == complained => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the former credentials stay");
+                    complained = error.to_string();
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the database answers and the schema is at least as new as `migrations`. There is no giving up: the
+/// process stays unready and says why, instead of being restarted over and over.
+pub async fn wait_until_usable(pool: &PgPool, migrations: &ServiceMigrations) {
+    let mut pause = RETRY.0;
+    let mut complained = String::new();
+    loop {
+        let problem = match migrations.missing(pool).await {
+            Ok(None) => return,
+            Ok(Some(missing)) => missing,
+            Err(error) => error.to_string(),
+        };
+        if problem != complained {
+            tracing::warn!(reason = %problem, "waiting for the database");
+            complained = problem;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY.1);
+    }
+}
