@@ -1,1 +1,30 @@
 //! A real Kubernetes cluster with its backing services on one Linux machine.
+//!
+//! One cluster belongs to one checkout. Everything runs in a network namespace and control groups of its own, so
+//! that clusters do not see each other and tear-down finds all that was started, also after a kill.
+
+mod backing;
+mod cgroup;
+mod cluster;
+mod command;
+mod control_plane;
+mod down;
+pub mod images;
+mod kubectl;
+pub mod leftovers;
+mod network;
+mod node;
+mod pki;
+pub mod prerequisites;
+mod process;
+mod status;
+mod up;
+mod wait;
+
+pub use backing::{NODE_PORTS, NodePorts};
+pub use cluster::{Checkout, Cluster};
+pub use down::down;
+pub use kubectl::Kubectl;
+pub use network::Network;
+pub use status::status;
+pub use up::{load, load_recorded, recorded_images, up};

@@ -1,0 +1,213 @@
+//! What runs inside the cluster before the product does: DNS, database, broker, schema registry, and the keys and
+//! passwords that belong to them.
+
+use std::fs;
+use std::os::unix::fs::chown;
+
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dev_tools::Toolbox;
+use rand::Rng;
+use rand::distr::Alphanumeric;
+use serde_json::{Value, json};
+
+use crate::images::{BackingImages, NONROOT};
+use crate::node::NODE_NAME;
+use crate::pki::{self, Authority, Identity};
+use crate::{Cluster, Kubectl, Network};
+
+/// Where the host reaches a backing service: a port of the node.
+#[derive(Debug, Clone, Copy)]
+pub struct NodePorts {
+    /// PostgreSQL.
+    pub postgres: u16,
+    /// Kafka, whose listener there tells clients the node's address.
+    pub kafka: u16,
+    /// The schema registry.
+    pub registry: u16,
+}
+
+/// The ports on the node's address.
+pub const NODE_PORTS: NodePorts = NodePorts { postgres: 30432, kafka: 30093, registry: 30843 };
+
+const NAMESPACES: &str = include_str!("../manifests/namespaces.yaml");
+const COREDNS: &str = include_str!("../manifests/coredns.yaml");
+const VOLUME: &str = include_str!("../manifests/volume.yaml");
+const SERVICES: [&str; 3] = [
+    include_str!("../manifests/postgres.yaml"),
+    include_str!("../manifests/kafka.yaml"),
+    include_str!("../manifests/registry.yaml"),
+];
+
+/// All manifests as they are in the checkout: a change means another cluster.
+pub(crate) fn manifests() -> Vec<&'static str> {
+    [NAMESPACES, COREDNS, VOLUME].into_iter().chain(SERVICES).collect()
+}
+
+/// What is waited for, in the order in which it is usually ready.
+pub(crate) const WORKLOADS: [(&str, &str); 4] = [
+    ("kube-system", "deployment/coredns"),
+    ("backing", "statefulset/postgres"),
+    ("backing", "statefulset/kafka"),
+    ("backing", "deployment/registry"),
+];
+
+/// Makes the namespaces; their service accounts take a moment.
+pub(crate) fn apply_namespaces(kubectl: &Kubectl) -> Result<()> {
+    kubectl.apply(NAMESPACES)
+}
+
+/// Applies everything; what starts is not waited for.
+pub(crate) fn apply(
+    cluster: &Cluster,
+    network: Network,
+    tools: &Toolbox,
+    images: &BackingImages,
+    kubectl: &Kubectl,
+) -> Result<()> {
+    let mut values = vec![
+        ("image.coredns", images.coredns.reference.clone()),
+        ("image.postgres", images.postgres.reference.clone()),
+        ("image.kafka", images.kafka.reference.clone()),
+        ("image.registry", images.registry.reference.clone()),
+        ("dns_ip", network.dns_ip()),
+        ("node_ip", network.node_ip()),
+        ("node_port.postgres", NODE_PORTS.postgres.to_string()),
+        ("node_port.kafka", NODE_PORTS.kafka.to_string()),
+        ("node_port.registry", NODE_PORTS.registry.to_string()),
+        ("postgres_bin", tools.postgres_bin()?.display().to_string()),
+        ("kafka_cluster_id", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())),
+        ("node", NODE_NAME.to_owned()),
+    ];
+    let mut all = vec![render(COREDNS, &values)?, keys(cluster, network)?];
+    for name in ["postgres", "kafka"] {
+        let folder = cluster.file("data").join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        chown(&folder, Some(NONROOT), Some(NONROOT)).with_context(|| format!("cannot own {}", folder.display()))?;
+        values.push(("name", name.to_owned()));
+        values.push(("path", folder.display().to_string()));
+        all.push(render(VOLUME, &values)?);
+        values.truncate(values.len() - 2);
+    }
+    for service in SERVICES {
+        all.push(render(service, &values)?);
+    }
+    kubectl.apply(&all.join("\n---\n"))
+}
+
+/// Puts values in the place of `${name}`.
+fn render(template: &str, values: &[(&str, String)]) -> Result<String> {
+    let mut text = template.to_owned();
+    for (name, value) in values {
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    match text.split_once("${") {
+        None => Ok(text),
+        Some((_, rest)) => anyhow::bail!("no value for ${{{} in a manifest", rest.split('\n').next().unwrap_or(rest)),
+    }
+}
+
+/// Makes the passwords, certificates and the token issuer, as Secrets and ConfigMaps.
+fn keys(cluster: &Cluster, network: Network) -> Result<String> {
+    let authority = Authority::new("development backing services")?;
+    let ca = &authority.identity.certificate;
+    pki::write(&cluster.backing_ca(), ca)?;
+    let identity = |name: &str| -> Result<Identity> {
+        let node = network.node_ip();
+        let in_namespace = format!("{name}.backing");
+        let service = format!("{in_namespace}.svc");
+        let full = format!("{service}.cluster.local");
+        authority.issue(&service, None, &[name, &in_namespace, &service, &full, "localhost", "127.0.0.1", &node])
+    };
+    let (postgres, kafka, registry) = (identity("postgres")?, identity("kafka")?, identity("registry")?);
+    let (superuser, owner, registry_password) = (password(), password(), password());
+    let (issuer_key, jwks) = pki::issuer_keys()?;
+    pki::write_private(&cluster.issuer_key(), &issuer_key)?;
+    pki::write(&cluster.jwks(), &jwks.to_string())?;
+
+    let tls = |identity: &Identity| json!({"tls.crt": identity.certificate, "tls.key": identity.key, "ca.crt": ca});
+    // Single-user mode ends a statement at the end of its line.
+    let init = format!(
+        "CREATE ROLE acme LOGIN CREATEROLE PASSWORD '{owner}';\nCREATE DATABASE acme OWNER acme;\n\
+         CREATE ROLE registry LOGIN PASSWORD '{registry_password}';\nCREATE DATABASE registry OWNER registry;\n"
+    );
+    let objects = [
+        secret("backing", "postgres-tls", "Opaque", &tls(&postgres)),
+        secret("backing", "registry-tls", "Opaque", &tls(&registry)),
+        secret("backing", "kafka-tls", "Opaque", &json!({
+            "keystore.pem": format!("{}{}", kafka.key, kafka.certificate), "ca.crt": ca,
+        })),
+        secret("backing", "postgres-init", "Opaque", &json!({"superuser-password": superuser, "init.sql": init})),
+        basic_auth("backing", "postgres-superuser", "postgres", &superuser),
+        secret("backing", "registry-config", "Opaque", &json!({
+            "application.properties": registry_properties(&registry_password),
+        })),
+        basic_auth("logistics", "acme-db", "acme", &owner),
+        config_map("logistics", "backing-ca", &json!({"ca.crt": ca})),
+        config_map("logistics", "acme-jwks", &json!({"jwks.json": jwks.to_string()})),
+    ];
+    Ok(objects.map(|object| object.to_string()).join("\n---\n"))
+}
+
+fn registry_properties(password: &str) -> String {
+    let database = "postgres.backing.svc:5432/registry?sslmode=verify-full&sslrootcert=/etc/registry/tls/ca.crt";
+    [
+        "quarkus.http.host=0.0.0.0",
+        "quarkus.http.insecure-requests=disabled",
+        "quarkus.http.ssl-port=8443",
+        "quarkus.http.ssl.certificate.files=/etc/registry/tls/tls.crt",
+        "quarkus.http.ssl.certificate.key-files=/etc/registry/tls/tls.key",
+        "apicurio.storage.kind=sql",
+        "apicurio.storage.sql.kind=postgresql",
+        &format!("apicurio.datasource.url=jdbc:postgresql://{database}"),
+        "apicurio.datasource.username=registry",
+        &format!("apicurio.datasource.password={password}"),
+        "apicurio.datasource.jdbc.initial-size=2",
+        "apicurio.datasource.jdbc.max-size=10",
+        "apicurio.rest.deletion.group.enabled=true",
+        "apicurio.rest.deletion.artifact.enabled=true",
+        "apicurio.rest.deletion.artifact-version.enabled=true",
+        "",
+    ]
+    .join("\n")
+}
+
+fn password() -> String {
+    rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect()
+}
+
+fn secret(namespace: &str, name: &str, kind: &str, data: &Value) -> Value {
+    let metadata = json!({"namespace": namespace, "name": name});
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "stringData": data})
+}
+
+fn basic_auth(namespace: &str, name: &str, username: &str, password: &str) -> Value {
+    let data = json!({"username": username, "password": password});
+    secret(namespace, name, "kubernetes.io/basic-auth", &data)
+}
+
+fn config_map(namespace: &str, name: &str, data: &Value) -> Value {
+    let metadata = json!({"namespace": namespace, "name": name});
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_without_a_value_is_refused() {
+        let values = [("a", "1".to_owned())];
+        assert_eq!(render("x: ${a}", &values).expect("rendered"), "x: 1");
+        let error = render("x: ${b}", &values).expect_err("no value");
+        assert!(error.to_string().contains("${b}"), "{error}");
+    }
+
+    #[test]
+    fn passwords_need_no_quoting_and_differ() {
+        let (one, other) = (password(), password());
+        assert_ne!(one, other);
+        assert!(one.len() == 32 && one.chars().all(|c| c.is_ascii_alphanumeric()));
+    }
+}

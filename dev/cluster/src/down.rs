@@ -1,0 +1,57 @@
+//! Takes the cluster down and leaves nothing on the machine but files in the cache.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use dev_tools::{Cache, elapsed};
+
+use crate::cgroup::Cgroups;
+use crate::up::{lock, must_be_root};
+use crate::{Cluster, leftovers, node, pki, process, wait};
+
+/// Ends every process and removes every mount, interface, namespace and control group, then looks again.
+pub fn down(cluster: &Cluster) -> Result<()> {
+    must_be_root()?;
+    let started = Instant::now();
+    let _lock = lock(cluster, &Cache::locate()?)?;
+    if leftovers::find(cluster)?.is_empty() {
+        eprintln!("✓ cluster {} does not run", cluster.name());
+        return Ok(());
+    }
+    if let Err(error) = keep_images(cluster) {
+        eprintln!("  the images will be imported again by the next start: {error:#}");
+    }
+    leftovers::remove(cluster)?;
+    let left = leftovers::find(cluster)?;
+    if !left.is_empty() {
+        bail!("still there after the cluster was taken down:\n{}", left.join("\n"));
+    }
+    eprintln!("✓ cluster {} is gone ({})", cluster.name(), elapsed(started));
+    Ok(())
+}
+
+/// Removes the containers from containerd's store, so that it holds images only and the next start can use it.
+fn keep_images(cluster: &Cluster) -> Result<()> {
+    process::check(cluster, "containerd")?;
+    // Nobody may start anything while the pods end.
+    process::kill(cluster, "kubelet")?;
+    let cgroups = Cgroups::of(cluster.name())?;
+    wait::until("ending the pods", Duration::from_secs(20), || {
+        let pods = cgroups.pod_members();
+        if pods.is_empty() {
+            return Ok(());
+        }
+        process::signal(&pods)?;
+        bail!("processes {pods:?} do not end")
+    })?;
+    for kind in ["tasks", "containers"] {
+        let list = node::ctr(cluster, &[kind, "ls", "-q"])?;
+        let ids: Vec<_> = list.lines().filter(|line| !line.is_empty()).collect();
+        if !ids.is_empty() {
+            let verb: &[&str] = if kind == "tasks" { &[kind, "delete", "--force"] } else { &[kind, "delete"] };
+            node::ctr(cluster, &[verb, &ids].concat())?;
+        }
+    }
+    process::kill(cluster, "containerd")?;
+    pki::write(&cluster.image_store_clean(), "")
+}

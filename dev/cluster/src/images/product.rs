@@ -1,0 +1,170 @@
+//! The images that users get: the operator and the three workloads, from the same Containerfile as with Docker.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use dev_tools::Step;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::builder::{Archive, Builder, Recipe};
+use super::rootfs::RootFs;
+use crate::Checkout;
+use crate::command::output;
+
+/// The workloads' images, which are targets of the Containerfile.
+pub const WORKLOADS: [&str; 3] = ["shipment", "tracking", "analytics"];
+const OPERATOR: &str = "operator";
+/// Where images live that no registry has.
+const REPOSITORY: &str = "localhost/logistics";
+
+/// The product's images and their tags: the version, and a part that changes with the content.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProductImages {
+    /// Where the images are: `<repository>/<workload>:<tag>`.
+    pub repository: String,
+    /// The tag of the three workloads.
+    pub workloads: String,
+    /// The operator's tag.
+    pub operator: String,
+    /// What a node imports.
+    archives: Vec<(String, Vec<String>, PathBuf)>,
+}
+
+impl ProductImages {
+    /// The images of the last `dev images`, if any.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).map(Some).with_context(|| format!("{} is damaged; delete it", path.display()))
+    }
+
+    /// Records the images for `dev up` and `dev load`.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        crate::pki::write(path, &serde_json::to_string_pretty(self)?)
+    }
+
+    pub(crate) fn archives(&self) -> Vec<Archive> {
+        let archive = |(reference, also, file): &(String, Vec<String>, PathBuf)| Archive {
+            reference: reference.clone(),
+            also: also.clone(),
+            file: file.clone(),
+        };
+        self.archives.iter().map(archive).collect()
+    }
+}
+
+/// One image to build.
+struct Image {
+    target: &'static str,
+    tag: String,
+    digest: String,
+}
+
+/// Compiles the programs, builds what is missing, and pushes to `registry` when one is given.
+pub fn product(builder: &Builder, checkout: &Checkout, registry: Option<&str>) -> Result<ProductImages> {
+    let (target, version) = compile(builder, checkout)?;
+    let programs = [("logistics", "workload"), ("logistics-operator", OPERATOR)];
+    let mut base = RootFs::base();
+    for (program, _) in programs {
+        base = base.libraries_of(&target.join(program))?;
+    }
+    let containerfile = checkout.path().join("Containerfile");
+    let common = base.clone().file(&containerfile, "Containerfile");
+    let roots = programs.map(|(program, _)| RootFs::default().file(target.join(program), &format!("usr/bin/{program}")));
+    let digest = |program: &RootFs| -> Result<String> {
+        let parts = RootFs::default().text("base", &common.digest()?).text("program", &program.digest()?);
+        parts.digest()
+    };
+    let [workloads, operator] = [digest(&roots[0])?, digest(&roots[1])?];
+    let tag = |digest: &str| format!("{version}-g{}", &digest[..8]);
+    let images: Vec<Image> = WORKLOADS
+        .into_iter()
+        .map(|target| Image { target, tag: tag(&workloads), digest: workloads.clone() })
+        .chain([Image { target: OPERATOR, tag: tag(&operator), digest: operator.clone() }])
+        .collect();
+
+    let built = |image: &Image| builder.archive_file(image.target, &image.digest).exists();
+    let pushable = |image: &Image| registry.is_none() || builder.has(&reference(image));
+    if !images.iter().all(|image| built(image) && pushable(image)) {
+        let step = builder.step("images of the operator and the workloads")?;
+        let context = builder.context("product")?;
+        base.stage(&context.join("base"))?;
+        for ((_, folder), root) in programs.iter().zip(&roots) {
+            root.stage(&context.join(folder))?;
+        }
+        for image in &images {
+            build(builder, image, &containerfile, &context, &step)?;
+        }
+        fs::remove_dir_all(&context).context("cannot remove a build context")?;
+        step.done();
+    }
+    if let Some(registry) = registry {
+        push(builder, &images, registry, &version)?;
+    }
+    let also = |image: &Image| vec![format!("{REPOSITORY}/{}:{version}", image.target)];
+    Ok(ProductImages {
+        repository: registry.unwrap_or(REPOSITORY).to_owned(),
+        workloads: tag(&workloads),
+        operator: tag(&operator),
+        archives: images
+            .iter()
+            .map(|image| (reference(image), also(image), builder.archive_file(image.target, &image.digest)))
+            .collect(),
+    })
+}
+
+fn reference(image: &Image) -> String {
+    format!("{REPOSITORY}/{}:{}", image.target, image.tag)
+}
+
+fn build(builder: &Builder, image: &Image, containerfile: &Path, context: &Path, step: &Step) -> Result<()> {
+    let reference = reference(image);
+    let recipe = Recipe { containerfile, target: Some(image.target), context, reference: &reference };
+    builder.build(&recipe, step)?;
+    let file = builder.archive_file(image.target, &image.digest);
+    builder.save(&reference, &file, step)?;
+    builder.forget_others(image.target, &file);
+    Ok(())
+}
+
+fn push(builder: &Builder, images: &[Image], registry: &str, version: &str) -> Result<()> {
+    for image in images {
+        let step = builder.step(&format!("push {}", image.target))?;
+        for tag in [image.tag.as_str(), version] {
+            builder.push(&reference(image), &format!("{registry}/{}:{tag}", image.target), &step)?;
+        }
+        step.done();
+    }
+    Ok(())
+}
+
+/// Builds the release programs; returns their folder and the workspace's version.
+fn compile(builder: &Builder, checkout: &Checkout) -> Result<(PathBuf, String)> {
+    let step = builder.step("compile the operator and the workloads")?;
+    step.run(
+        Command::new("cargo")
+            .args(["build", "--release", "--locked", "--package=logistics", "--package=logistics-operator"])
+            .current_dir(checkout.path()),
+    )?;
+    step.done();
+    let metadata = output(
+        Command::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version=1", "--offline"])
+            .current_dir(checkout.path()),
+    )?;
+    let metadata: Value = serde_json::from_str(&metadata).context("cargo's description of the workspace")?;
+    let target = metadata["target_directory"].as_str().context("the workspace has no target folder")?;
+    let packages = metadata["packages"].as_array().context("the workspace has no packages")?;
+    let version = packages
+        .iter()
+        .find(|package| package["name"] == "logistics")
+        .and_then(|package| package["version"].as_str())
+        .context("the workspace has no package `logistics`")?;
+    Ok((Path::new(target).join("release"), version.to_owned()))
+}

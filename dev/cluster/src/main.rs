@@ -1,0 +1,158 @@
+//! `dev`: the development cluster from the command line. The Makefile's targets call it.
+//!
+//! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage, 3 the answer is no (`status`: not
+//! all of it runs; `verify-clean`: something is left).
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+use dev_cluster::images::{self, Builder};
+use dev_cluster::{Checkout, Cluster, down, leftovers, load_recorded, prerequisites, recorded_images, status, up};
+use dev_tools::{Cache, Tool, install};
+
+/// The answer is no.
+const NO: u8 = 3;
+
+#[derive(Parser)]
+#[command(name = "dev", about = "The development cluster of this checkout", version)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no (status, verify-clean).")]
+struct Cli {
+    #[command(subcommand)]
+    command: Do,
+}
+
+#[derive(Subcommand)]
+enum Do {
+    /// Check what the machine must have; on Debian as root, install what is missing.
+    #[command(after_help = "Example: dev prerequisites")]
+    Prerequisites,
+    /// Build the pinned tools that are missing in the cache.
+    #[command(after_help = "Example: dev tools kubernetes helm")]
+    Tools {
+        /// Which ones; all of the cluster's when none is named.
+        names: Vec<String>,
+    },
+    /// Print where an installed tool is.
+    #[command(after_help = "Example: dev path kubectl")]
+    Path {
+        /// A program: kubectl, helm or cargo-deny.
+        program: String,
+    },
+    /// Build the images of the operator and the workloads; prints repository and tags.
+    #[command(after_help = "Example: dev images --push registry.example.com/logistics")]
+    Images {
+        /// A repository to push to; without it, images stay on this machine.
+        #[arg(long, value_name = "REPOSITORY")]
+        push: Option<String>,
+        #[command(flatten)]
+        container: Container,
+    },
+    /// Start the cluster with its backing services, and load the images that were built.
+    #[command(after_help = "Example: dev up")]
+    Up {
+        #[command(flatten)]
+        container: Container,
+    },
+    /// Import the last built images into the running cluster.
+    #[command(after_help = "Example: dev images && dev load")]
+    Load,
+    /// Stop the cluster and leave nothing behind; fails when something is left.
+    #[command(after_help = "Example: dev down")]
+    Down,
+    /// List what the cluster has on this machine: processes, mounts, interfaces, control groups, rules, files.
+    #[command(after_help = "Example: dev down && dev verify-clean")]
+    VerifyClean,
+    /// Print the path of the cluster's kubeconfig.
+    #[command(after_help = "Example: kubectl --kubeconfig \"$(dev kubeconfig)\" get pods -A")]
+    Kubeconfig,
+    /// Print what tests and demos need to know: addresses, files, tools (JSON).
+    #[command(after_help = "Example: dev facts | jq -r .nodeIp")]
+    Facts,
+    /// Show processes, nodes and pods.
+    #[command(after_help = "Example: dev status")]
+    Status,
+}
+
+#[derive(Args)]
+struct Container {
+    /// The program that builds images: buildah or docker.
+    #[arg(long = "container", env = "CONTAINER", default_value = "buildah", value_name = "PROGRAM")]
+    program: String,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Do) -> Result<ExitCode> {
+    let yes_or_no = |yes| if yes { ExitCode::SUCCESS } else { ExitCode::from(NO) };
+    match command {
+        Do::Prerequisites => prerequisites::ensure()?,
+        Do::Tools { names } => build_tools(&names)?,
+        Do::Path { program } => print_path(&program)?,
+        Do::Images { push, container } => build_images(push.as_deref(), &container.program)?,
+        Do::Up { container } => up(&Cluster::locate()?, &Builder::new(&Cache::locate()?, &container.program)?)?,
+        Do::Load => load_recorded(&Cluster::locate()?, &Cache::locate()?)?,
+        Do::Down => down(&Cluster::locate()?)?,
+        Do::VerifyClean => {
+            let left = leftovers::find(&Cluster::locate()?)?;
+            left.iter().for_each(|line| println!("{line}"));
+            return Ok(yes_or_no(left.is_empty()));
+        }
+        Do::Kubeconfig => println!("{}", running()?.kubeconfig().display()),
+        Do::Facts => print!("{}", std::fs::read_to_string(running()?.facts())?),
+        Do::Status => return Ok(yes_or_no(status(&Cluster::locate()?)?)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The cluster, if it was brought up.
+fn running() -> Result<Cluster> {
+    let cluster = Cluster::locate()?;
+    if !cluster.facts().exists() {
+        bail!("cluster {} does not run; start it with `make cluster`", cluster.name());
+    }
+    Ok(cluster)
+}
+
+fn build_tools(names: &[String]) -> Result<()> {
+    let mut tools = Vec::new();
+    for name in names {
+        let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == name) else {
+            let known = Tool::ALL.map(Tool::name).join(", ");
+            bail!("unknown tool `{name}`; known are: {known}");
+        };
+        tools.push(tool);
+    }
+    install(if tools.is_empty() { &Tool::CLUSTER } else { &tools })?;
+    eprintln!("✓ tools");
+    Ok(())
+}
+
+fn print_path(program: &str) -> Result<()> {
+    let path = match program {
+        "kubectl" => install(&[Tool::Kubernetes])?.kubectl(),
+        "helm" => install(&[Tool::Helm])?.helm(),
+        "cargo-deny" => install(&[Tool::CargoDeny])?.cargo_deny(),
+        other => bail!("unknown program `{other}`; known are: kubectl, helm, cargo-deny"),
+    };
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn build_images(push: Option<&str>, program: &str) -> Result<()> {
+    let (checkout, cache) = (Checkout::locate()?, Cache::locate()?);
+    let images = images::product(&Builder::new(&cache, program)?, &checkout, push)?;
+    images.write(&recorded_images(&Cluster::of(&checkout, &cache)?, &cache))?;
+    println!("repository={}", images.repository);
+    println!("workloads={}", images.workloads);
+    println!("operator={}", images.operator);
+    Ok(())
+}
