@@ -1,0 +1,251 @@
+//! The demo, from the input to the report.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use dev_rig::issuer::Issuer;
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use crate::call::{Caller, Services};
+use crate::flights::{self, Leg};
+use crate::report::{CountsDiffer, Place, Report, differences};
+use crate::send::{Sender, Sent, send};
+use crate::story::{self, Totals};
+use crate::trace::Tracing;
+use crate::{counts, platform, tell};
+
+/// How often it is looked whether tracking and analytics have seen all.
+const SETTLE_PAUSE: Duration = Duration::from_millis(500);
+
+/// What to run, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The cluster.
+    pub kubeconfig: PathBuf,
+    /// Folder with the flights; `None` takes the pinned package from the cache.
+    pub data: Option<PathBuf>,
+    /// How many legs.
+    pub legs: usize,
+    /// Calls under way at once.
+    pub concurrency: usize,
+    /// Port-forwards to each service.
+    pub connections: usize,
+    /// Namespace of the platform.
+    pub namespace: String,
+    /// Name of the platform.
+    pub platform: String,
+    /// The custom resource to apply.
+    pub sample: PathBuf,
+    /// Replaces `spec.version` of the sample.
+    pub version: Option<String>,
+    /// Private key of the token issuer.
+    pub issuer_key: Option<PathBuf>,
+    /// Where the client's spans go.
+    pub otlp_endpoint: Option<String>,
+    /// How long the platform may take to be Ready.
+    pub ready_limit: Duration,
+    /// How long tracking and analytics may take to see all.
+    pub settle_limit: Duration,
+}
+
+/// Tokens of the three roles, for one account.
+pub struct Callers {
+    /// Reads everything.
+    pub admin: Caller,
+    /// Orders.
+    pub user: Caller,
+    /// Scans.
+    pub shipman: Caller,
+}
+
+/// Runs the demo. The error is [`platform::NotReady`] or [`CountsDiffer`] where it is one of these.
+pub async fn run(options: &Options) -> Result<Report> {
+    let legs = Arc::new(read(options).await?);
+    let totals = story::totals(&legs);
+    tell::input(&legs, &totals);
+    let client = client(&options.kubeconfig).await?;
+    let custom_resource = platform::sample(
+        &options.sample,
+        &options.namespace,
+        &options.platform,
+        options.version.as_deref(),
+    )?;
+    platform::apply(&client, &custom_resource).await?;
+    tell::applied(options);
+    let start = Instant::now();
+    platform::ready(
+        &client,
+        &options.namespace,
+        &options.platform,
+        options.ready_limit,
+        tell::condition,
+    )
+    .await?;
+    tell::ready(start.elapsed());
+
+    // An account of its own: what other runs left in the same platform is not counted.
+    let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+    let account = format!("demo-{run}");
+    let callers = callers(&issuer(options, &custom_resource)?, &account)?;
+    let services = || Services::of(&client, &options.namespace, &options.platform);
+    let sender = Arc::new(Sender {
+        connections: (0..options.connections.max(1)).map(|_| services()).collect(),
+        user: callers.user.clone(),
+        shipman: callers.shipman.clone(),
+        run,
+        concurrency: options.concurrency,
+        tracing: Tracing::start(options.otlp_endpoint.as_deref())?,
+    });
+    tell::sending(&account, options);
+    let sent = send(&sender, &legs, tell::Progress::default().teller()).await?;
+    if let Some(sender) = Arc::into_inner(sender) {
+        sender.tracing.finish().await?;
+    }
+
+    let services = services();
+    let start = Instant::now();
+    let places = settle(options, &services, &callers.admin, &totals, &sent).await?;
+    let settle_seconds = start.elapsed().as_secs_f64();
+    let (_, accuracy) = counts::analytics(&services, &callers.admin).await?;
+    Ok(Report {
+        account_id: account,
+        platform: kubectl_get(options)?,
+        timeline: crate::read_back::timeline(&services, &callers.admin, &legs, &sent).await?,
+        accuracy: accuracy.into(),
+        lanes: crate::read_back::lanes(&services, &callers.admin).await?,
+        input: totals,
+        counts: places,
+        dispositions: sent.dispositions,
+        retries: sent.retries,
+        send_seconds: sent.elapsed.as_secs_f64(),
+        settle_seconds,
+    })
+}
+
+/// A client for the cluster of a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Result<Client> {
+    // Another crate may have chosen already; either choice will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let what = || format!("--kubeconfig {}", kubeconfig.display());
+    let config = Kubeconfig::read_from(kubeconfig).with_context(what)?;
+    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await;
+    Ok(Client::try_from(config.with_context(what)?)?)
+}
+
+/// Tokens for an account.
+pub fn callers(issuer: &Issuer, account: &str) -> Result<Callers> {
+    let caller = |role: &str| Caller::with_token(&issuer.token(&format!("demo-{role}"), &[role], account)?);
+    Ok(Callers {
+        admin: caller("admin")?,
+        user: caller("user")?,
+        shipman: caller("shipman")?,
+    })
+}
+
+/// The issuer that a platform trusts, with the development cluster's key.
+fn issuer(options: &Options, custom_resource: &serde_json::Value) -> Result<Issuer> {
+    let auth = &custom_resource["spec"]["auth"];
+    let field = |name: &str| {
+        auth[name]
+            .as_str()
+            .with_context(|| format!("--sample: spec.auth.{name} is missing"))
+    };
+    Issuer::from_file(&issuer_key(options), field("issuer")?, field("audience")?)
+        .context("--issuer-key: the private key of the issuer whose JWKS the platform was given")
+}
+
+fn issuer_key(options: &Options) -> PathBuf {
+    let beside = || {
+        options
+            .kubeconfig
+            .parent()
+            .unwrap_or(Path::new("."))
+            .join("issuer/issuer.key")
+    };
+    options.issuer_key.clone().unwrap_or_else(beside)
+}
+
+async fn read(options: &Options) -> Result<Vec<Leg>> {
+    let (data, count) = (options.data.clone(), options.legs);
+    tokio::task::spawn_blocking(move || {
+        let data = match data {
+            Some(data) => data,
+            None => dev_tools::install(&[dev_tools::Tool::Flights])?.flights_data(),
+        };
+        flights::first_legs(&data, count)
+    })
+    .await?
+}
+
+/// Waits until tracking and analytics have seen all that was acknowledged; compares every count with the input.
+async fn settle(
+    options: &Options,
+    services: &Services,
+    admin: &Caller,
+    totals: &Totals,
+    sent: &Sent,
+) -> Result<Vec<Place>> {
+    let start = Instant::now();
+    loop {
+        let (tracking, analytics) = tokio::try_join!(
+            counts::tracking(services, admin),
+            counts::analytics(services, admin)
+        )?;
+        let mut places = vec![
+            Place {
+                name: "tracking",
+                count: tracking,
+            },
+            Place {
+                name: "analytics",
+                count: analytics.0,
+            },
+        ];
+        tell::settling(&places, totals);
+        let done = differences(totals, &places).is_empty();
+        if done || start.elapsed() > options.settle_limit {
+            let shipment = counts::shipment(services, admin).await?;
+            places.insert(
+                0,
+                Place {
+                    name: "shipment",
+                    count: shipment,
+                },
+            );
+            let mut lines = differences(totals, &places);
+            if sent.events != totals.events {
+                lines.push(format!(
+                    "acknowledged were {} events of {}",
+                    sent.events, totals.events
+                ));
+            }
+            return if lines.is_empty() {
+                Ok(places)
+            } else {
+                Err(CountsDiffer(lines).into())
+            };
+        }
+        tokio::time::sleep(SETTLE_PAUSE).await;
+    }
+}
+
+fn kubectl_get(options: &Options) -> Result<String> {
+    let pinned = dev_tools::install(&[])?.kubectl();
+    let kubectl = if pinned.exists() { pinned } else { "kubectl".into() };
+    let output = Command::new(kubectl)
+        .arg("--kubeconfig")
+        .arg(&options.kubeconfig)
+        .args(["get", "lp", "-n", &options.namespace, &options.platform])
+        .output()
+        .context("run kubectl; `make tools` installs it")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "kubectl get lp: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
