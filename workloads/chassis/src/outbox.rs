@@ -76,7 +76,7 @@ impl Waker {
     }
 }
 
-fn headers_to_json(headers: &[(String, Vec<u8>)]) -> Value {
+pub(crate) fn headers_to_json(headers: &[(String, Vec<u8>)]) -> Value {
     headers
         .iter()
         .map(|(name, value)| match std::str::from_utf8(value) {

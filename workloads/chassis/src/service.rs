@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use logistics_schemas::Workload;
 use logistics_schemas::config::{PlatformIdentity, ServiceConfig};
+use logistics_schemas::topics::Topic;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use crate::admin::{self, Readiness};
+use crate::codec::Codec;
 use crate::config::REVISION_VARIABLE;
 use crate::identity::{KeyFileError, Verifier};
 use crate::metrics::Metrics;
@@ -214,6 +216,20 @@ impl Chassis {
     #[must_use]
     pub fn workload(&self) -> Workload {
         self.config.workload
+    }
+
+    /// The codec of these topics. Waits for the schema registry, unless the stop is asked for.
+    pub async fn codec(&self, topics: &[Topic]) -> Result<Codec, RunError> {
+        let kafka = &self.config.kafka;
+        tokio::select! {
+            codec = Codec::connect(&self.config.schema_registry, &kafka.topic_prefix, topics) => {
+                codec.map_err(|source| RunError::Prepare {
+                    what: "schema registry",
+                    source: source.into(),
+                })
+            }
+            () = self.shutdown.requested().cancelled_owned() => Err(RunError::Stopped),
+        }
     }
 
     /// Starts background work, which watches [`Chassis::shutdown`]. When it ends before the stop was asked for, the

@@ -79,7 +79,7 @@ struct Claims {
 struct Key {
     id: Option<String>,
     algorithm: Algorithm,
-    key: DecodingKey,
+    decoding: DecodingKey,
 }
 
 #[derive(Default)]
@@ -178,7 +178,7 @@ impl Verifier {
             if !wanted || key.algorithm != header.alg {
                 continue;
             }
-            match jsonwebtoken::decode::<Claims>(token, &key.key, &validation) {
+            match jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation) {
                 Ok(data) => return principal(data.claims),
                 Err(error) => refused = refusal(error.kind()),
             }
@@ -243,14 +243,14 @@ fn parse(path: &Path, text: String) -> Result<Keys, KeyFileError> {
     let mut keys = Vec::new();
     for jwk in &set.keys {
         let Some(algorithm) = algorithm(jwk) else { continue };
-        let key = DecodingKey::from_jwk(jwk).map_err(|error| {
+        let decoding = DecodingKey::from_jwk(jwk).map_err(|error| {
             let id = jwk.common.key_id.as_deref().unwrap_or("without kid");
             refuse(format!("key {id}: {error}"))
         })?;
         keys.push(Key {
             id: jwk.common.key_id.clone(),
             algorithm,
-            key,
+            decoding,
         });
     }
     if keys.is_empty() {

@@ -15,7 +15,9 @@ pub(super) fn budget(headers: &HeaderMap) -> Duration {
         .get("grpc-timeout")
         .and_then(|value| value.to_str().ok())
         .and_then(parse);
-    asked.map_or(MAX, |asked| (asked - RESERVE.min(asked / 10)).min(MAX))
+    asked.map_or(MAX, |asked| {
+        asked.saturating_sub(RESERVE.min(asked / 10)).min(MAX)
+    })
 }
 
 /// Reads a `grpc-timeout`: up to eight digits and a unit.

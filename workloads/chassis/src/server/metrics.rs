@@ -18,6 +18,7 @@ pub(super) struct Method {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the labels")]
 struct Handled {
     grpc_service: String,
     grpc_method: String,

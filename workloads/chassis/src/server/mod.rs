@@ -22,7 +22,7 @@ use crate::shutdown::{DRAIN, Shutdown};
 pub const WAITING: &str = "grpc";
 
 /// Clients that know only one address stay on one replica; closing their connections now and then moves them.
-const CONNECTION_AGE: Duration = Duration::from_secs(60);
+const CONNECTION_AGE: Duration = Duration::from_mins(1);
 /// Share of [`CONNECTION_AGE`] by which replicas differ, so that clients do not all move at once.
 const CONNECTION_AGE_JITTER: f64 = 0.1;
 /// Streams of one connection at one time.
@@ -61,7 +61,7 @@ pub(crate) async fn serve(server: Server) -> Result<(), tonic::transport::Error>
     let layer = rpc::RpcLayer::new(server.verifier, metrics::RpcMetrics::new(&server.metrics));
     let jitter = rand::rng().random_range(-CONNECTION_AGE_JITTER..CONNECTION_AGE_JITTER);
     let stop = server.shutdown.clone();
-    let served = tonic::transport::Server::builder()
+    let serving = tonic::transport::Server::builder()
         .max_connection_age(CONNECTION_AGE.mul_f64(1.0 + jitter))
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADERS)
@@ -81,7 +81,7 @@ pub(crate) async fn serve(server: Server) -> Result<(), tonic::transport::Error>
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        served = served => served,
+        outcome = serving => outcome,
         () = unready => {
             tracing::warn!(seconds = DRAIN.as_secs(), "open requests were cut off after the drain time");
             Ok(())

@@ -1,0 +1,86 @@
+//! What a consumer counts.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::metrics::{DURATION_BUCKETS, Metrics};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartitionLabels {
+    topic: String,
+    partition: i32,
+}
+
+/// The metrics of a consumer; clones share them.
+#[derive(Clone, Debug)]
+pub struct ConsumerMetrics {
+    pub(super) records: Counter,
+    pub(super) retries: Counter,
+    pub(super) read_errors: Counter,
+    pub(super) assigned: Gauge,
+    pub(super) batch_seconds: Histogram,
+    lag: Family<PartitionLabels, Gauge>,
+}
+
+impl ConsumerMetrics {
+    /// Registers them.
+    #[must_use]
+    pub fn register(metrics: &Metrics) -> Self {
+        let own = Self {
+            records: Counter::default(),
+            retries: Counter::default(),
+            read_errors: Counter::default(),
+            assigned: Gauge::default(),
+            batch_seconds: Histogram::new(DURATION_BUCKETS),
+            lag: Family::default(),
+        };
+        metrics.register(|registry| {
+            registry.register(
+                "logistics_consumer_records",
+                "Records handled",
+                own.records.clone(),
+            );
+            registry.register(
+                "logistics_consumer_retries",
+                "Batches that failed for a transient reason and were tried again",
+                own.retries.clone(),
+            );
+            registry.register(
+                "logistics_consumer_read_errors",
+                "Errors of reading",
+                own.read_errors.clone(),
+            );
+            registry.register(
+                "logistics_consumer_assigned_partitions",
+                "Partitions assigned to this process",
+                own.assigned.clone(),
+            );
+            registry.register(
+                "logistics_consumer_batch_seconds",
+                "Time to handle a batch, commit included",
+                own.batch_seconds.clone(),
+            );
+            registry.register(
+                "logistics_consumer_lag",
+                "Records between the group's committed offset and the end of the partition",
+                own.lag.clone(),
+            );
+        });
+        own
+    }
+
+    /// Replaces all lags: what was revoked is no longer told of.
+    pub(super) fn set_lag<'a>(&self, partitions: impl Iterator<Item = (&'a str, i32, i64)>) {
+        self.lag.clear();
+        for (topic, partition, lag) in partitions {
+            let labels = PartitionLabels {
+                topic: topic.to_owned(),
+                partition,
+            };
+            self.lag.get_or_create(&labels).set(lag);
+        }
+    }
+}

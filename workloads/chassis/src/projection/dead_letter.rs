@@ -1,0 +1,127 @@
+//! Poisoned records as dead letters: through the outbox, so that a dead letter topic that is away is no special case.
+
+use chrono::{SecondsFormat, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::sql::{ParkedRecord, Parking};
+use super::{Place, Poison};
+use crate::outbox;
+
+const PREFIX: &str = "__dlq.errors.";
+/// Put behind the name of a topic: where its dead letters go.
+const SUFFIX: &str = ".dlq";
+
+/// A poisoned record and why it is one.
+pub(super) struct Letter {
+    full_topic: String,
+    partition: i32,
+    offset: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(String, Vec<u8>)>,
+    place: Option<Place>,
+    poison: Poison,
+}
+
+impl Letter {
+    /// The letter of a record that is parked now; `None` when it only waits.
+    pub(super) fn of(parking: &Parking<'_>) -> Option<Self> {
+        let record = parking.record;
+        Some(Self {
+            full_topic: record.full_topic.clone(),
+            partition: record.partition,
+            offset: record.offset,
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers: record.headers.clone(),
+            place: parking.shipment.zip(parking.seq),
+            poison: parking.poison?.clone(),
+        })
+    }
+
+    /// The letter of a record that was parked before.
+    pub(super) fn of_parked(row: ParkedRecord, topic_prefix: &str, poison: &Poison) -> Self {
+        Self {
+            full_topic: format!("{topic_prefix}{}", row.topic),
+            partition: row.partition,
+            offset: row.offset,
+            key: row.key,
+            value: row.value,
+            headers: outbox::headers_from_json(&row.headers),
+            place: Some((row.shipment_id, row.seq)),
+            poison: poison.clone(),
+        }
+    }
+
+    fn into_record(self, group: &str) -> outbox::Record {
+        let Self {
+            full_topic,
+            partition,
+            offset,
+            key,
+            value,
+            mut headers,
+            place,
+            poison,
+        } = self;
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        // The same for the same record, whoever reads it.
+        let id = Uuid::new_v5(
+            &Uuid::NAMESPACE_OID,
+            format!("{group}/{full_topic}/{partition}/{offset}").as_bytes(),
+        );
+        let topic = format!("{full_topic}{SUFFIX}");
+        for (name, text) in [
+            ("topic", full_topic),
+            ("partition", partition.to_string()),
+            ("offset", offset.to_string()),
+            ("group", group.to_owned()),
+            ("message", poison.message),
+            ("class", poison.class.to_owned()),
+            // What cannot be read is not tried again.
+            ("attempts", "1".to_owned()),
+            ("first_failed_at", now),
+        ] {
+            headers.push((format!("{PREFIX}{name}"), text.into_bytes()));
+        }
+        let (aggregate_id, seq) = place.unwrap_or((id, offset));
+        outbox::Record {
+            id,
+            aggregate_id,
+            seq,
+            topic,
+            key,
+            payload: value,
+            headers,
+        }
+    }
+}
+
+/// Writes the letters to the outbox, keys and values unchanged.
+pub(super) async fn send(
+    connection: &mut PgConnection,
+    group: &str,
+    letters: Vec<Letter>,
+) -> Result<(), sqlx::Error> {
+    let records: Vec<outbox::Record> = letters
+        .into_iter()
+        .map(|letter| letter.into_record(group))
+        .collect();
+    outbox::append(connection, &records).await
+}
+
+#[cfg(test)]
+mod tests {
+    use logistics_schemas::topics;
+
+    use super::SUFFIX;
+
+    #[test]
+    fn every_topic_that_is_projected_has_a_dead_letter_topic() {
+        for topic in [topics::SHIPMENT_CREATED, topics::SHIPMENT_STATUS_CHANGED] {
+            let name = format!("{}{SUFFIX}", topic.name);
+            assert!(topics::ALL.iter().any(|one| one.name == name), "{name}");
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! The logistics binary: every service and the migration, one subcommand each.

@@ -1,0 +1,144 @@
+use logistics_domain::status::Classifier;
+use prost_types::Timestamp;
+
+use super::*;
+
+fn at(seconds: i64) -> Option<Timestamp> {
+    Some(Timestamp { seconds, nanos: 0 })
+}
+
+fn place(code: &str) -> Option<types::Location> {
+    Some(types::Location {
+        code: code.to_owned(),
+        facility: "Terminal 4".to_owned(),
+    })
+}
+
+fn order() -> proto::CreateShipmentRequest {
+    proto::CreateShipmentRequest {
+        idempotency_key: "k".to_owned(),
+        carrier: "UA".to_owned(),
+        tracking_number: "1545".to_owned(),
+        origin: place("EWR"),
+        destination: place("IAH"),
+        planned_departure: at(1_357_034_100),
+        promised_arrival: at(1_357_046_220),
+    }
+}
+
+fn scan() -> proto::RecordEventRequest {
+    proto::RecordEventRequest {
+        idempotency_key: "k".to_owned(),
+        shipment_id: Uuid::now_v7().to_string(),
+        status: types::Status::PickedUp.into(),
+        classifier: types::Classifier::Unspecified.into(),
+        occurred_at: at(1_357_034_100),
+        location: None,
+        reason: "carrier_delay".to_owned(),
+    }
+}
+
+fn wrong_fields<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> Vec<String> {
+    match result {
+        Err(ServiceError::Invalid(violations)) => {
+            violations.into_iter().map(|violation| violation.field).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_right_order_is_taken_as_it_is() {
+    let order = create(&order()).unwrap();
+    assert_eq!(order.carrier, "UA");
+    assert_eq!(order.origin.facility, "Terminal 4");
+    assert_eq!(order.planned_departure.timestamp(), 1_357_034_100);
+}
+
+#[test]
+fn an_empty_order_names_every_field() {
+    let wrong = wrong_fields(create(&proto::CreateShipmentRequest::default()));
+    assert_eq!(
+        wrong,
+        [
+            "idempotency_key",
+            "carrier",
+            "tracking_number",
+            "origin",
+            "destination",
+            "planned_departure",
+            "promised_arrival"
+        ]
+    );
+}
+
+#[test]
+fn each_field_of_an_order_has_bounds() {
+    type Spoil = fn(&mut proto::CreateShipmentRequest);
+    let cases: [(&str, Spoil); 8] = [
+        ("idempotency_key", |o| o.idempotency_key = "k".repeat(129)),
+        ("carrier", |o| o.carrier = "ua".to_owned()),
+        ("carrier", |o| o.carrier = "ABCDEFGHIJK".to_owned()),
+        ("tracking_number", |o| o.tracking_number = "1\u{7}".to_owned()),
+        ("origin.code", |o| o.origin = place("E")),
+        ("destination.facility", |o| {
+            o.destination.as_mut().unwrap().facility = "x".repeat(101);
+        }),
+        ("planned_departure", |o| o.planned_departure = at(0)),
+        ("promised_arrival", |o| o.promised_arrival = o.planned_departure),
+    ];
+    for (field, spoil) in cases {
+        let mut request = order();
+        spoil(&mut request);
+        assert_eq!(wrong_fields(create(&request)), [field]);
+    }
+}
+
+#[test]
+fn a_scan_without_classifier_happened() {
+    assert_eq!(record(&scan()).unwrap().report.classifier, Classifier::Actual);
+}
+
+#[test]
+fn each_field_of_a_scan_has_bounds() {
+    type Spoil = fn(&mut proto::RecordEventRequest);
+    let cases: [(&str, Spoil); 9] = [
+        ("shipment_id", |s| s.shipment_id = "1".to_owned()),
+        ("status", |s| s.status = 0),
+        ("status", |s| s.status = 99),
+        ("status", |s| s.status = types::Status::Created.into()),
+        ("status", |s| s.status = types::Status::Cancelled.into()),
+        ("classifier", |s| s.classifier = 9),
+        ("occurred_at", |s| s.occurred_at = None),
+        ("location.code", |s| s.location = place("")),
+        ("reason", |s| s.reason = "Bad Weather".to_owned()),
+    ];
+    for (field, spoil) in cases {
+        let mut request = scan();
+        spoil(&mut request);
+        assert_eq!(wrong_fields(record(&request)), [field]);
+    }
+}
+
+#[test]
+fn a_page_token_is_only_good_for_its_account() {
+    let last = Uuid::now_v7();
+    let request = |token: String| proto::ListShipmentsRequest {
+        page_size: 0,
+        page_token: token,
+    };
+    let token = page::write(last, "acme");
+    let page = list(&request(token.clone()), "acme").unwrap();
+    assert_eq!(
+        page,
+        Page {
+            size: 100,
+            after: Some(last)
+        }
+    );
+    assert_eq!(wrong_fields(list(&request(token), "other")), ["page_token"]);
+    assert_eq!(
+        wrong_fields(list(&request("!".to_owned()), "acme")),
+        ["page_token"]
+    );
+}
