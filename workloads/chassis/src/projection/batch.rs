@@ -9,7 +9,7 @@ use super::dead_letter::{self, Letter};
 use super::intake::{self, Intake, Read};
 use super::plan::{Candidate, Plan, Source, plan};
 use super::sql::{self, Held, Parking};
-use super::{Failure, Place, Poison, Projection, ProjectionError, Projector, Sequenced, ShipmentEvent};
+use super::{Failure, Place, Poison, Projection, ProjectionError, Projector, Sequenced};
 use crate::outbox;
 
 /// What a transaction did.
@@ -132,7 +132,7 @@ impl<P: Projector> Batch<'_, P> {
         let find = |shipment: &Uuid, (seq, source): &(i64, Source)| match source {
             Source::Parked => released.get(&(*shipment, *seq)).cloned(),
             Source::Batch(index) => match &self.intake.read[*index] {
-                Read::Event(event) => Some(event.clone()),
+                Read::Event(event) => Some((**event).clone()),
                 Read::Poison(..) => None,
             },
         };

@@ -25,7 +25,7 @@ pub(super) struct Intake<'a> {
 /// A record, read.
 pub(super) enum Read {
     /// An event.
-    Event(Sequenced),
+    Event(Box<Sequenced>),
     /// What can never be read; its position, if it tells.
     Poison(Poison, Option<i64>),
 }
@@ -60,7 +60,7 @@ async fn read_record(codec: &Codec, record: &Record) -> Result<(Option<Uuid>, Re
     let value = record.value.as_deref().unwrap_or_default();
     let poison = match decode(codec, record.topic.name, value).await {
         Ok(event) => match sequence(event, key, &record.headers, record.topic.name) {
-            Ok(event) => return Ok((key, Read::Event(event))),
+            Ok(event) => return Ok((key, Read::Event(Box::new(event)))),
             Err(poison) => poison,
         },
         Err(error) if error.is_transient() => return Err(error),

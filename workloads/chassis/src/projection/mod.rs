@@ -36,6 +36,17 @@ pub enum ShipmentEvent {
     StatusChanged(ShipmentStatusChanged),
 }
 
+impl ShipmentEvent {
+    /// The account that the shipment belongs to.
+    #[must_use]
+    pub fn account_id(&self) -> &str {
+        match self {
+            Self::Created(event) => &event.account_id,
+            Self::StatusChanged(event) => &event.account_id,
+        }
+    }
+}
+
 /// An event whose turn it is.
 #[derive(Clone, Debug)]
 pub struct Sequenced {
