@@ -116,11 +116,11 @@ impl ServiceMigrations {
 
 /// Migrates the database of a platform for `services`.
 pub async fn run(config: &MigrateConfig, services: &[&ServiceMigrations]) -> Result<(), MigrateError> {
-    for service in services {
-        if !config.roles.iter().any(|role| role.workload == service.workload) {
-            return Err(MigrateError::NoRole(service.workload));
-        }
-    }
+    let of = |service: &ServiceMigrations| {
+        let role = config.roles.iter().find(|role| role.workload == service.workload);
+        role.ok_or(MigrateError::NoRole(service.workload))
+    };
+    let roles = services.iter().map(|service| of(service)).collect::<Result<Vec<_>, _>>()?;
     let mut connection = connect(config).await?;
     execute(
         &mut connection,
@@ -130,12 +130,10 @@ pub async fn run(config: &MigrateConfig, services: &[&ServiceMigrations]) -> Res
     .await?;
     platform::claim(&mut connection, &config.platform).await?;
     role::close_database(&mut connection, &config.database.name).await?;
-    for service in services {
+    for (service, role) in services.iter().zip(roles) {
         migrate_schema(&mut connection, service).await?;
-    }
-    for role in &config.roles {
         role::grant(&mut connection, &config.database.name, role).await?;
-        tracing::info!(schema = %role.workload, "migrated");
+        tracing::info!(schema = %service.workload, "migrated");
     }
     // Ends the session, and with it the lock.
     connection

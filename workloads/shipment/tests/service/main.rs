@@ -1,0 +1,7 @@
+//! The shipment service over a real database, a real broker and a real registry.
+
+mod events;
+mod identity;
+mod input;
+mod replay;
+mod support;
