@@ -164,6 +164,7 @@ fn registry_properties(password: &str) -> String {
         "apicurio.datasource.username=registry",
         &format!("apicurio.datasource.password={password}"),
         "apicurio.datasource.jdbc.initial-size=2",
+        "apicurio.datasource.jdbc.min-size=2",
         "apicurio.datasource.jdbc.max-size=10",
         "apicurio.rest.deletion.group.enabled=true",
         "apicurio.rest.deletion.artifact.enabled=true",

@@ -18,10 +18,7 @@ pub fn down(cluster: &Cluster) -> Result<()> {
         eprintln!("✓ cluster {} does not run", cluster.name());
         return Ok(());
     }
-    if let Err(error) = keep_images(cluster) {
-        eprintln!("  the images will be imported again by the next start: {error:#}");
-    }
-    leftovers::remove(cluster)?;
+    clear(cluster)?;
     let left = leftovers::find(cluster)?;
     if !left.is_empty() {
         bail!("still there after the cluster was taken down:\n{}", left.join("\n"));
@@ -30,9 +27,18 @@ pub fn down(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+/// Removes whatever is there of the cluster; keeps its images when its containerd still answers.
+pub(crate) fn clear(cluster: &Cluster) -> Result<()> {
+    if process::check(cluster, "containerd").is_ok()
+        && let Err(error) = keep_images(cluster)
+    {
+        eprintln!("  images will be imported again by the next start: {error:#}");
+    }
+    leftovers::remove(cluster)
+}
+
 /// Removes the containers from containerd's store, so that it holds images only and the next start can use it.
 fn keep_images(cluster: &Cluster) -> Result<()> {
-    process::check(cluster, "containerd")?;
     // Nobody may start anything while the pods end.
     process::kill(cluster, "kubelet")?;
     let cgroups = Cgroups::of(cluster.name())?;

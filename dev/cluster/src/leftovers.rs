@@ -1,6 +1,7 @@
 //! What a cluster leaves on the machine: found by looking, so that a run that was killed is cleaned up as well.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -45,7 +46,7 @@ pub(crate) fn remove(cluster: &Cluster) -> Result<()> {
     }
     // Only while containerd's folders are there can the shims' sockets be told from others'.
     for path in strays(cluster)? {
-        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        remove_file(&path)?;
     }
     if cluster.netns().exists() {
         output(Command::new("ip").args(["netns", "del", cluster.name()]))?;
@@ -135,7 +136,17 @@ fn remove_any(path: &Path) -> Result<()> {
     if path.is_dir() && !path.is_symlink() {
         return remove_dir(path);
     }
-    fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
+    remove_file(path)
+}
+
+/// Removes a file that may vanish by itself meanwhile, as a dying shim's socket does.
+fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use crate::backing::{self, NODE_PORTS};
 use crate::cgroup::Cgroups;
 use crate::images::{self, Archive, BackingImages, Builder, ProductImages};
 use crate::process::{self, spawn};
-use crate::{Cluster, Kubectl, Network, control_plane, leftovers, node, pki, wait};
+use crate::down::clear;
+use crate::{Cluster, Kubectl, Network, control_plane, node, pki, wait};
 
 /// The longest that one part may take; a machine with two cores needs a fifth of it.
 const PART_LIMIT: Duration = Duration::from_secs(180);
@@ -116,7 +117,7 @@ fn runs(cluster: &Cluster, kubectl: &Kubectl, fingerprint: &str) -> bool {
 
 fn start(cluster: &Cluster, tools: &Toolbox, images: &BackingImages, kubectl: &Kubectl) -> Result<()> {
     let step = begin(cluster, "clear what an earlier run left")?;
-    leftovers::remove(cluster)?;
+    clear(cluster)?;
     step.done();
 
     let step = begin(cluster, "network, keys and control plane")?;

@@ -129,9 +129,11 @@ pub fn locate(provides: &str) -> Option<PathBuf> {
         return Some(PathBuf::from(provides)).filter(|path| path.exists());
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
+    // PostgreSQL's own folders first: what the search path has may be a link or a wrapper without its neighbours.
+    postgres_folders()
+        .into_iter()
+        .chain(env::split_paths(&path))
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
-        .chain(postgres_folders())
         .map(|dir| dir.join(provides))
         .find(|file| file.is_file())
 }

@@ -39,14 +39,15 @@ pub fn backing(builder: &Builder, tools: &Toolbox, sources: &Path) -> Result<Bac
 }
 
 fn build(builder: &Builder, sources: &Path, name: &str, root: &RootFs) -> Result<Archive> {
-    let digest = root.digest()?;
+    let own = sources.join(name).join("Containerfile");
+    let containerfile = if own.exists() { own } else { sources.join("Containerfile") };
+    let digest = root.clone().file(&containerfile, "Containerfile").digest()?;
     let reference = format!("localhost/dev/{name}:{}", &digest[..12]);
     let file = builder.archive_file(&format!("dev-{name}"), &digest);
     if !file.exists() {
         let step = builder.step(&format!("image {name}"))?;
         let context = builder.context(name)?;
         root.stage(&context.join("rootfs"))?;
-        let containerfile = sources.join("Containerfile");
         let recipe = Recipe { containerfile: &containerfile, target: None, context: &context, reference: &reference };
         builder.build(&recipe, &step)?;
         builder.save(&reference, &file, &step)?;
