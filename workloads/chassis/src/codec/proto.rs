@@ -3,6 +3,8 @@
 use logistics_domain::status::{Classifier, Disposition, Status};
 use logistics_schemas::grpc::logistics::r#type::v1 as proto;
 
+use super::event::Location;
+
 /// The status as Protobuf has it.
 #[must_use]
 pub const fn status_to_proto(status: Status) -> proto::Status {
@@ -70,6 +72,15 @@ pub const fn disposition_to_proto(disposition: Disposition) -> proto::Dispositio
         Disposition::Late => proto::Disposition::Late,
         Disposition::Conflict => proto::Disposition::Conflict,
         Disposition::Informational => proto::Disposition::Informational,
+    }
+}
+
+/// The place as Protobuf has it.
+#[must_use]
+pub fn location_to_proto(location: &Location) -> proto::Location {
+    proto::Location {
+        code: location.code.clone(),
+        facility: location.facility.clone(),
     }
 }
 

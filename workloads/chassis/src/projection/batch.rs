@@ -163,14 +163,7 @@ impl<P: Projector> Batch<'_, P> {
         let account = |shipment: &Uuid| {
             let indexes = self.intake.by_shipment.get(shipment)?;
             indexes.iter().find_map(|index| match &self.intake.read[*index] {
-                Read::Event(Sequenced {
-                    event: ShipmentEvent::Created(event),
-                    ..
-                }) => Some(event.account_id.clone()),
-                Read::Event(Sequenced {
-                    event: ShipmentEvent::StatusChanged(event),
-                    ..
-                }) => Some(event.account_id.clone()),
+                Read::Event(event) => Some(event.event.account_id().to_owned()),
                 Read::Poison(..) => None,
             })
         };

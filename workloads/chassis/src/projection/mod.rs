@@ -16,16 +16,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use logistics_schemas::config::Kafka;
+use logistics_schemas::topics::{self, Topic};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::codec::{Codec, DecodeError, EncodeError, ShipmentCreated, ShipmentStatusChanged};
-use crate::consumer::{Handler, Record};
+use crate::consumer::{Consumer, ConsumerMetrics, Handler, Record};
 use crate::errors::is_away;
 use crate::outbox::Waker;
+use crate::service::Chassis;
 
 pub use metrics::ProjectionMetrics;
 pub use sql::{Progress, progress};
+
+/// The topics of a shipment's events: its creation, and all that follows.
+pub const TOPICS: [Topic; 2] = [topics::SHIPMENT_CREATED, topics::SHIPMENT_STATUS_CHANGED];
 
 /// An event of a shipment.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,6 +220,24 @@ impl<P: Projector> Handler for Projection<P> {
             }
         }
     }
+}
+
+/// Projects shipments with this service's consumer group until the stop is asked for. `waker` is that of the service's
+/// relay, which sends dead letters and what the projector writes.
+pub fn start<P: Projector>(chassis: &mut Chassis, codec: Arc<Codec>, projector: P, waker: Waker) {
+    let kafka = chassis.config.kafka.clone();
+    let metrics = ProjectionMetrics::register(&chassis.metrics);
+    let consumer = Consumer {
+        client_id: format!("{}/{}", chassis.process.service_name(), chassis.process.instance),
+        topics: TOPICS.to_vec(),
+        handler: Projection::new(chassis.pool.clone(), codec, projector, &kafka, waker, metrics),
+        metrics: ConsumerMetrics::register(&chassis.metrics),
+        kafka,
+    };
+    let stop = chassis.shutdown.requested();
+    chassis.spawn("projection", async move {
+        consumer.run(stop).await.map_err(Into::into)
+    });
 }
 
 /// Why a transaction was rolled back.

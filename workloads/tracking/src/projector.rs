@@ -1,0 +1,82 @@
+//! Turns events into rows.
+
+use std::collections::BTreeMap;
+
+use logistics_chassis::projection::{ApplyError, Projector, Sequenced, ShipmentEvent};
+use logistics_domain::status::{Classifier, Disposition, Status};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::store::{self, Entry, Shipment};
+
+/// Writes each event to its shipment's timeline.
+pub(crate) struct Timelines;
+
+impl Projector for Timelines {
+    async fn apply(&self, connection: &mut PgConnection, events: &[Sequenced]) -> Result<(), ApplyError> {
+        let shipments: Vec<Shipment> = events.iter().filter_map(shipment).collect();
+        let entries: Vec<Entry> = events.iter().map(entry).collect();
+        store::insert_shipments(connection, &shipments).await?;
+        store::insert_entries(connection, &entries).await?;
+        store::set_statuses(connection, &last_statuses(events)).await?;
+        Ok(())
+    }
+}
+
+fn shipment(sequenced: &Sequenced) -> Option<Shipment> {
+    let ShipmentEvent::Created(event) = &sequenced.event else {
+        return None;
+    };
+    Some(Shipment {
+        id: event.shipment_id,
+        account_id: event.account_id.clone(),
+        carrier: event.carrier.clone(),
+        tracking_number: event.tracking_number.clone(),
+        origin: event.origin.clone(),
+        destination: event.destination.clone(),
+        planned_departure: event.planned_departure,
+        promised_arrival: event.promised_arrival,
+        status: Status::Created,
+    })
+}
+
+fn entry(sequenced: &Sequenced) -> Entry {
+    let (event_id, shipment_id, seq) = (sequenced.event_id, sequenced.shipment_id, sequenced.seq);
+    match &sequenced.event {
+        ShipmentEvent::Created(event) => Entry {
+            event_id,
+            shipment_id,
+            seq,
+            reported: Status::Created,
+            classifier: Classifier::Actual,
+            disposition: Disposition::Applied,
+            occurred_at: event.recorded_at,
+            recorded_at: event.recorded_at,
+            location: Some(event.origin.clone()),
+            reason: String::new(),
+            actor: event.actor.clone(),
+        },
+        ShipmentEvent::StatusChanged(event) => Entry {
+            event_id,
+            shipment_id,
+            seq,
+            reported: event.reported,
+            classifier: event.classifier,
+            disposition: event.disposition,
+            occurred_at: event.occurred_at,
+            recorded_at: event.recorded_at,
+            location: event.location.clone(),
+            reason: event.reason.clone(),
+            actor: event.actor.clone(),
+        },
+    }
+}
+
+/// The status of each shipment after its last event.
+fn last_statuses(events: &[Sequenced]) -> BTreeMap<Uuid, Status> {
+    let status = |sequenced: &Sequenced| match &sequenced.event {
+        ShipmentEvent::Created(_) => None,
+        ShipmentEvent::StatusChanged(event) => Some((event.shipment_id, event.status)),
+    };
+    events.iter().filter_map(status).collect()
+}
