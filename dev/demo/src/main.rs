@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dev_demo::platform::NotReady;
+use dev_demo::platform::{NotReady, Release};
 use dev_demo::report::{CountsDiffer, Report};
 use dev_demo::run::{Options, run};
 use dev_demo::text::Style;
@@ -68,6 +68,9 @@ struct Run {
     /// Replaces `spec.version` of the sample.
     #[arg(long)]
     image_version: Option<String>,
+    /// Replaces `spec.image.repository` of the sample.
+    #[arg(long)]
+    image_repository: Option<String>,
     /// Private key of the token issuer [default: issuer/issuer.key beside the kubeconfig].
     #[arg(long)]
     issuer_key: Option<PathBuf>,
@@ -123,7 +126,10 @@ fn options(arguments: Run) -> Options {
         namespace: arguments.namespace,
         platform: arguments.platform,
         sample: arguments.sample,
-        version: arguments.image_version,
+        release: Release {
+            version: arguments.image_version,
+            repository: arguments.image_repository,
+        },
         issuer_key: arguments.issuer_key,
         otlp_endpoint: arguments.otlp_endpoint,
         ready_limit: Duration::from_secs(arguments.ready_timeout),

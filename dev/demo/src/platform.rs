@@ -80,8 +80,17 @@ pub fn api(client: &Client, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &kind())
 }
 
-/// Reads the sample, under another name or with another version where these are given.
-pub fn sample(path: &Path, namespace: &str, name: &str, version: Option<&str>) -> Result<Value> {
+/// Images that take the place of the sample's.
+#[derive(Clone, Debug, Default)]
+pub struct Release {
+    /// For `spec.version`.
+    pub version: Option<String>,
+    /// For `spec.image.repository`.
+    pub repository: Option<String>,
+}
+
+/// Reads the sample, under a name, with other images where these are given.
+pub fn sample(path: &Path, namespace: &str, name: &str, release: &Release) -> Result<Value> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("--sample {}: read it", path.display()))?;
     let mut platform = None;
@@ -102,8 +111,11 @@ pub fn sample(path: &Path, namespace: &str, name: &str, version: Option<&str>) -
     };
     platform["metadata"]["name"] = json!(name);
     platform["metadata"]["namespace"] = json!(namespace);
-    if let Some(version) = version {
+    if let Some(version) = &release.version {
         platform["spec"]["version"] = json!(version);
+    }
+    if let Some(repository) = &release.repository {
+        platform["spec"]["image"]["repository"] = json!(repository);
     }
     Ok(platform)
 }
@@ -211,12 +223,19 @@ mod tests {
             "kind: ConfigMap\n---\nkind: LogisticsPlatform\nspec: {version: '1'}\n",
         )
         .unwrap();
-        let platform = sample(&file, "n", "p", Some("2"));
+        let release = Release {
+            version: Some("2".into()),
+            repository: Some("r".into()),
+        };
+        let platform = sample(&file, "n", "p", &release);
         std::fs::write(&file, "kind: ConfigMap\n").unwrap();
-        let none = sample(&file, "n", "p", None);
+        let none = sample(&file, "n", "p", &Release::default());
         std::fs::remove_file(&file).unwrap();
         let platform = platform.unwrap();
-        assert_eq!(platform["spec"]["version"], "2");
+        assert_eq!(
+            platform["spec"],
+            json!({"version": "2", "image": {"repository": "r"}})
+        );
         assert_eq!(platform["metadata"], json!({"name": "p", "namespace": "n"}));
         assert!(none.unwrap_err().to_string().contains("no LogisticsPlatform"));
     }

@@ -40,8 +40,8 @@ pub struct Options {
     pub platform: String,
     /// The custom resource to apply.
     pub sample: PathBuf,
-    /// Replaces `spec.version` of the sample.
-    pub version: Option<String>,
+    /// What replaces parts of the sample.
+    pub release: platform::Release,
     /// Private key of the token issuer.
     pub issuer_key: Option<PathBuf>,
     /// Where the client's spans go.
@@ -72,7 +72,7 @@ pub async fn run(options: &Options) -> Result<Report> {
         &options.sample,
         &options.namespace,
         &options.platform,
-        options.version.as_deref(),
+        &options.release,
     )?;
     platform::apply(&client, &custom_resource).await?;
     tell::applied(options);

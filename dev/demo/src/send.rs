@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
-use logistics_schemas::grpc::logistics::shipment::v1::{CreateShipmentRequest, RecordEventRequest};
+use logistics_schemas::grpc::logistics::shipment::v1::{
+    CancelShipmentRequest, CreateShipmentRequest, RecordEventRequest,
+};
 use logistics_schemas::grpc::logistics::r#type::v1::{Classifier, Disposition, Location, Status};
 use opentelemetry::Context as TraceContext;
 use opentelemetry::trace::TraceContextExt as _;
@@ -140,13 +142,10 @@ impl Worker {
     async fn take(&mut self, step: Step, leg: &Leg) -> Result<()> {
         match step.what {
             What::Created => self.create(step, leg).await,
-            What::Departed => self.record(step, leg, Status::InTransit, &leg.origin, "").await,
-            What::Cancelled => {
-                self.record(step, leg, Status::Cancelled, &leg.origin, "flight_cancelled")
-                    .await
-            }
+            What::Departed => self.record(step, leg, Status::InTransit, &leg.origin).await,
+            What::Cancelled => self.cancel(step, leg).await,
             What::Arrived => {
-                self.record(step, leg, Status::AvailableForPickup, &leg.destination, "")
+                self.record(step, leg, Status::AvailableForPickup, &leg.destination)
                     .await
             }
         }
@@ -184,27 +183,17 @@ impl Worker {
         Ok(())
     }
 
-    async fn record(
-        &mut self,
-        step: Step,
-        leg: &Leg,
-        status: Status,
-        code: &str,
-        reason: &str,
-    ) -> Result<()> {
-        let (Some(id), Some(root)) = (self.sent.shipment_ids.get(&step.leg), self.traces.get(&step.leg))
-        else {
-            bail!("it has not been created");
-        };
+    async fn record(&mut self, step: Step, leg: &Leg, status: Status, code: &str) -> Result<()> {
+        let (shipment_id, root) = self.created(step)?;
         let context = self.sender.tracing.call("RecordEvent", root);
         let message = RecordEventRequest {
             idempotency_key: self.idempotency_key(step, leg),
-            shipment_id: id.clone(),
+            shipment_id,
             status: status.into(),
             classifier: Classifier::Actual.into(),
             occurred_at: Some(timestamp(step.at)),
             location: Some(place(code)),
-            reason: reason.to_owned(),
+            reason: String::new(),
         };
         let answer = patiently(&self.retries, || {
             let mut client = self.services.shipment.clone();
@@ -220,6 +209,32 @@ impl Worker {
             .entry(disposition(event.disposition()))
             .or_default() += 1;
         Ok(())
+    }
+
+    async fn cancel(&mut self, step: Step, leg: &Leg) -> Result<()> {
+        let (shipment_id, root) = self.created(step)?;
+        let context = self.sender.tracing.call("CancelShipment", root);
+        let message = CancelShipmentRequest {
+            idempotency_key: self.idempotency_key(step, leg),
+            shipment_id,
+            reason: "flight_cancelled".to_owned(),
+        };
+        patiently(&self.retries, || {
+            let mut client = self.services.shipment.clone();
+            let request = self.sender.user.request(message.clone(), &context);
+            async move { client.cancel_shipment(request).await }
+        })
+        .await?;
+        context.span().end();
+        Ok(())
+    }
+
+    /// The shipment of a leg that was created before, and its trace.
+    fn created(&self, step: Step) -> Result<(String, &TraceContext)> {
+        match (self.sent.shipment_ids.get(&step.leg), self.traces.get(&step.leg)) {
+            (Some(id), Some(root)) => Ok((id.clone(), root)),
+            _ => bail!("it has not been created"),
+        }
     }
 
     fn idempotency_key(&self, step: Step, leg: &Leg) -> String {

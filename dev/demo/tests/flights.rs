@@ -8,7 +8,9 @@ const ALL: usize = 336_776;
 
 #[test]
 fn every_leg_takes_a_plausible_time_and_the_first_ones_are_known() {
-    let data = dev_tools::install(&[dev_tools::Tool::Flights]).unwrap().flights_data();
+    let data = dev_tools::install(&[dev_tools::Tool::Flights])
+        .unwrap()
+        .flights_data();
     let mut legs = flights::first_legs(&data, ALL).unwrap();
     for leg in &legs {
         // A wrong time zone or a wrong day would put some of 336,776 outside.
@@ -24,6 +26,9 @@ fn every_leg_takes_a_plausible_time_and_the_first_ones_are_known() {
 
     legs.truncate(2000);
     let totals = story::totals(&legs);
-    assert_eq!((totals.shipments, totals.cancelled, totals.arrivals, totals.events), (2000, 17, 1969, 5969));
+    assert_eq!(
+        (totals.shipments, totals.cancelled, totals.arrivals, totals.events),
+        (2000, 17, 1969, 5969)
+    );
     assert_eq!(legs[0].identity(), "UA1545-EWR-IAH-20130101T1015Z");
 }

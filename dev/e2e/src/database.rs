@@ -1,0 +1,97 @@
+//! The database of the tests' platform, made with the cluster's PostgreSQL superuser.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+
+/// The Secret with the superuser's credentials, in the namespace of the backing services.
+const SUPERUSER: &str = "postgres-superuser";
+
+/// Where PostgreSQL is, from outside the cluster.
+pub(crate) struct Server<'s> {
+    /// `host:port`.
+    pub(crate) address: &'s str,
+    /// PEM file of the authority it is verified with.
+    pub(crate) ca_file: &'s Path,
+}
+
+/// Makes the database and its owner, or gives the owner this password.
+pub(crate) async fn make(client: &Client, server: &Server<'_>, name: &str, password: &str) -> Result<()> {
+    let secret: Secret = Api::namespaced(client.clone(), "backing").get(SUPERUSER).await?;
+    let data = secret.data.unwrap_or_default();
+    let value = |key: &str| -> Result<String> {
+        let bytes = data
+            .get(key)
+            .with_context(|| format!("Secret backing/{SUPERUSER} has no {key}"))?;
+        Ok(String::from_utf8(bytes.0.clone())?)
+    };
+    let (user, superuser_password) = (value("username")?, value("password")?);
+    let pass_file = tempfile::NamedTempFile::new()?;
+    std::fs::set_permissions(pass_file.path(), std::fs::Permissions::from_mode(0o600))?;
+    std::fs::write(pass_file.path(), format!("*:*:*:{user}:{superuser_password}\n"))?;
+
+    let psql = Psql {
+        server,
+        user: &user,
+        pass_file: pass_file.path(),
+    };
+    let exists = |table: &str, column: &str| format!("SELECT 1 FROM {table} WHERE {column} = '{name}'");
+    if psql.run(&exists("pg_roles", "rolname")).await?.is_empty() {
+        psql.run(&format!("CREATE ROLE {name} LOGIN CREATEROLE")).await?;
+    }
+    psql.run(&format!("ALTER ROLE {name} PASSWORD '{password}'"))
+        .await?;
+    if psql.run(&exists("pg_database", "datname")).await?.is_empty() {
+        psql.run(&format!("CREATE DATABASE {name} OWNER {name}")).await?;
+    }
+    Ok(())
+}
+
+struct Psql<'p> {
+    server: &'p Server<'p>,
+    user: &'p str,
+    pass_file: &'p Path,
+}
+
+impl Psql<'_> {
+    /// Runs one statement, read from standard input so that a password in it is on no command line.
+    async fn run(&self, sql: &str) -> Result<String> {
+        use tokio::io::AsyncWriteExt as _;
+
+        let (host, port) = self
+            .server
+            .address
+            .split_once(':')
+            .context("address of PostgreSQL: no port")?;
+        let mut child = tokio::process::Command::new(dev_tools::install(&[])?.postgres_bin()?.join("psql"))
+            .args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"])
+            .args(["-h", host, "-p", port, "-U", self.user, "-d", "postgres"])
+            .env("PGPASSFILE", self.pass_file)
+            .env("PGSSLMODE", "verify-full")
+            .env("PGSSLROOTCERT", self.server.ca_file)
+            .env("PGCONNECT_TIMEOUT", "10")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("run psql")?;
+        child
+            .stdin
+            .take()
+            .context("psql without standard input")?
+            .write_all(sql.as_bytes())
+            .await?;
+        let output = child.wait_with_output().await?;
+        ensure!(
+            output.status.success(),
+            "psql: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}

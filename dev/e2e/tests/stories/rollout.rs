@@ -1,0 +1,116 @@
+//! A changed specification rolls to a new revision under load: no request fails, and the old revision goes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use dev_e2e::children::{self, Kind};
+use dev_e2e::orders;
+use dev_e2e::stage::{NAMESPACE, PLATFORM, Stage};
+use dev_e2e::wait;
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use logistics_schemas::Workload;
+use logistics_schemas::grpc::logistics::shipment::v1::{CreateShipmentRequest, GetShipmentRequest};
+
+const REVISION: &str = "logistics-platform.io/revision";
+const PAUSE: Duration = Duration::from_millis(50);
+const CLEAN_LIMIT: Duration = Duration::from_mins(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_rolls_without_a_failed_request() -> Result<()> {
+    let stage = Stage::ready().await?;
+    let before = apex_revisions(&stage).await?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(load(
+        stage.services(),
+        stage.callers(&stage.new_account("rollout"))?,
+        stop.clone(),
+    ));
+
+    stage.apply(&stage.with_log_level("debug")).await?;
+    let took = stage.wait_ready().await?;
+    let after = apex_revisions(&stage).await?;
+    ensure!(
+        before.iter().zip(&after).all(|(old, new)| old != new),
+        "the apex did not move: {before:?} {after:?}"
+    );
+    let ((), cleaned) = wait::until("the end of the old revision", CLEAN_LIMIT, || async {
+        Ok(revisions_running(&stage)
+            .await?
+            .iter()
+            .all(|revision| after.contains(revision))
+            .then_some(()))
+    })
+    .await?;
+    stop.store(true, Ordering::Relaxed);
+    let calls = load.await?.context("a request failed during the roll")?;
+    println!("rolled in {took:.1?}, old revision gone {cleaned:.1?} later, {calls} calls without a failure");
+    ensure!(calls > 20, "only {calls} calls were made: this shows nothing");
+
+    stage.apply(&stage.platform).await?;
+    stage.wait_ready().await?;
+    ensure!(
+        apex_revisions(&stage).await? == before,
+        "the same specification gave another revision"
+    );
+    Ok(())
+}
+
+/// The revision that each apex Service selects.
+async fn apex_revisions(stage: &Stage) -> Result<Vec<String>> {
+    let services: Api<Service> = Api::namespaced(stage.client.clone(), NAMESPACE);
+    let mut revisions = Vec::new();
+    for workload in Workload::ALL {
+        let service = services.get(&format!("{PLATFORM}-{workload}")).await?;
+        let selector = service.spec.and_then(|spec| spec.selector).unwrap_or_default();
+        revisions.push(
+            selector
+                .get(REVISION)
+                .cloned()
+                .with_context(|| format!("{workload}: no {REVISION}"))?,
+        );
+    }
+    Ok(revisions)
+}
+
+/// The revisions that have a Deployment or a Service of their own.
+async fn revisions_running(stage: &Stage) -> Result<Vec<String>> {
+    let children = children::all(&stage.client).await?;
+    let running = children
+        .iter()
+        .filter(|((kind, _), _)| matches!(kind, Kind::Deployment | Kind::Service));
+    Ok(running
+        .filter_map(|(_, child)| child.metadata.labels.as_ref()?.get(REVISION).cloned())
+        .collect())
+}
+
+/// Writes and reads, each call once: the first failure ends it.
+async fn load(
+    services: dev_demo::call::Services,
+    callers: dev_demo::run::Callers,
+    stop: Arc<AtomicBool>,
+) -> Result<u64> {
+    let mut calls = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let order: CreateShipmentRequest = orders::order();
+        let created = services
+            .shipment
+            .clone()
+            .create_shipment(callers.user.plain(order))
+            .await
+            .context("create")?;
+        let shipment_id = created.into_inner().shipment.context("no shipment")?.shipment_id;
+        let get = GetShipmentRequest { shipment_id };
+        services
+            .shipment
+            .clone()
+            .get_shipment(callers.user.plain(get))
+            .await
+            .context("get")?;
+        calls += 2;
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(calls)
+}
