@@ -83,7 +83,7 @@ pub fn first_legs(data: &Path, count: usize) -> Result<Vec<Leg>> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    File::open(path).with_context(|| format!("open {}; `make tools` fetches it", path.display()))
+    File::open(path).with_context(|| format!("open {}; `make cluster` fetches it", path.display()))
 }
 
 /// Finds columns by name.

@@ -241,7 +241,7 @@ fn kubectl_get(options: &Options) -> Result<String> {
         .arg(&options.kubeconfig)
         .args(["get", "lp", "-n", &options.namespace, &options.platform])
         .output()
-        .context("run kubectl; `make tools` installs it")?;
+        .context("run kubectl; `make cluster` installs it")?;
     anyhow::ensure!(
         output.status.success(),
         "kubectl get lp: {}",

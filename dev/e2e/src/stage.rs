@@ -17,6 +17,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::database;
 
@@ -48,7 +49,11 @@ pub struct Stage {
     pub issuer: Issuer,
     /// The platform's resource as the tests apply it.
     pub platform: Value,
+    /// Stories disturb the one platform that they share: one at a time.
+    _turn: MutexGuard<'static, ()>,
 }
+
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// What `make cluster` has found out.
 #[derive(Clone, Debug, Deserialize)]
@@ -81,13 +86,13 @@ pub struct Backing {
 impl Stage {
     /// The platform, applied and Ready. Fails where no cluster runs or the operator is not installed.
     pub async fn ready() -> Result<Self> {
-        let stage = Self::find().await?;
+        let stage = Self::find(TURN.lock().await).await?;
         stage.apply(&stage.platform).await?;
         stage.wait_ready().await?;
         Ok(stage)
     }
 
-    async fn find() -> Result<Self> {
+    async fn find(turn: MutexGuard<'static, ()>) -> Result<Self> {
         let cluster = Cluster::locate()?;
         if !cluster.facts().exists() {
             bail!(
@@ -98,7 +103,7 @@ impl Stage {
         let facts: Facts = serde_json::from_str(&std::fs::read_to_string(cluster.facts())?)
             .with_context(|| format!("read {}", cluster.facts().display()))?;
         let images =
-            ProductImages::read(&cluster.images())?.context("no images are loaded: run `make images`")?;
+            ProductImages::read(&cluster.images())?.context("no images are loaded: run `make cluster`")?;
         let client = run::client(&facts.kubeconfig).await?;
         operator_is_installed(&client).await?;
         let sample = cluster.checkout().path().join("charts/samples/acme.yaml");
@@ -119,6 +124,7 @@ impl Stage {
             facts,
             issuer,
             platform,
+            _turn: turn,
         };
         stage.prepare().await?;
         Ok(stage)
@@ -247,7 +253,7 @@ async fn operator_is_installed(client: &Client) -> Result<()> {
         .await?;
     ensure!(
         !found.items.is_empty(),
-        "the operator is not installed in {OPERATOR_NAMESPACE}: run `make install`"
+        "the operator is not installed in {OPERATOR_NAMESPACE}: run `make cluster`"
     );
     Ok(())
 }

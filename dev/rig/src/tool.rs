@@ -30,12 +30,12 @@ pub(crate) fn kube_apiserver() -> Result<PathBuf> {
 /// etcd.
 #[cfg(feature = "kubernetes")]
 pub(crate) fn etcd() -> Result<PathBuf> {
-    toolbox()?.etcd().context("`make tools` installs it")
+    toolbox()?.etcd().context("`make cluster` installs it")
 }
 
 /// The folder of PostgreSQL's programs.
 pub(crate) fn postgres_bin() -> Result<PathBuf> {
-    toolbox()?.postgres_bin().context("`make tools` installs it")
+    toolbox()?.postgres_bin().context("`make cluster` installs it")
 }
 
 fn toolbox() -> Result<Toolbox> {
@@ -45,7 +45,7 @@ fn toolbox() -> Result<Toolbox> {
 fn present(path: PathBuf) -> Result<PathBuf> {
     ensure!(
         path.exists(),
-        "{} is missing: `make tools` installs it",
+        "{} is missing: `make cluster` installs it",
         path.display()
     );
     Ok(path)

@@ -31,7 +31,7 @@ async fn any_pod_may_be_killed_and_nothing_is_lost() -> Result<()> {
     kill_each(&stage, &victims).await?;
     // What has one replica only, one after another.
     for name in ["postgres", "kafka", "registry"] {
-        kill_each(&stage, &[(BACKING, format!("app.kubernetes.io/name={name}"))]).await?;
+        kill_each(&stage, &[(BACKING, format!("app={name}"))]).await?;
     }
 
     let sent = traffic.stop().await.context("traffic while pods were killed")?;

@@ -1,5 +1,4 @@
-//! End-to-end stories on the development cluster. They share one platform, so they run one after another:
-//! `cargo test -p dev-e2e -- --test-threads=1`.
+//! End-to-end stories on the development cluster. They share one platform and take turns on it.
 
 mod crashes;
 mod deletion;
