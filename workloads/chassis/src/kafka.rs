@@ -41,6 +41,8 @@ pub fn producer_config(kafka: &Kafka, client_id: &str) -> ClientConfig {
         .set("message.timeout.ms", "0")
         .set("partitioner", PARTITIONER)
         .set("compression.type", "gzip")
+        // A topic that is not there is told soon; its shard rests, and others go on.
+        .set("topic.metadata.propagation.max.ms", "5000")
         .set("linger.ms", "2");
     config
 }

@@ -4,6 +4,7 @@
 //! The servers behind it are shared by the test binary ([`dev_rig::shared`]); database, roles and topic names are the
 //! testbed's own, so that tests can run side by side.
 
+mod feed;
 mod log;
 mod registry;
 
@@ -15,15 +16,16 @@ use dev_rig::issuer::Issuer;
 use logistics_chassis::migrate::{self, MigrateError, ServiceMigrations};
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
-use logistics_schemas::Workload;
 use logistics_schemas::config::{
     Auth, Database, Kafka, Listener, LogLevel, MigrateConfig, PlatformIdentity, SchemaRegistry,
     ServiceConfig, ServiceRole, Tls, TlsMode,
 };
+use logistics_schemas::{Workload, topics};
 use tonic::metadata::{Ascii, MetadataValue};
 use uuid::Uuid;
 
-pub use log::LogRecord;
+pub use feed::{FeedRecord, Numbers};
+pub use log::{Log, LogRecord};
 
 const ISSUER: &str = "https://issuer.test";
 const AUDIENCE: &str = "logistics";
@@ -41,7 +43,7 @@ pub struct Testbed {
     platform: PlatformIdentity,
     topic_prefix: String,
     postgres: &'static dev_rig::Postgres,
-    kafka: Option<&'static dev_rig::Kafka>,
+    log: Option<Log>,
     registry: Option<&'static dev_rig::SchemaRegistry>,
 }
 
@@ -51,9 +53,8 @@ impl Testbed {
         let mut testbed = Self::database_only().await?;
         let (kafka, registry) =
             tokio::try_join!(dev_rig::shared::kafka(), dev_rig::shared::schema_registry())?;
-        testbed.kafka = Some(kafka);
         testbed.registry = Some(registry);
-        log::create_topics(&kafka.bootstrap_servers, &testbed.topic_prefix, PARTITIONS).await?;
+        testbed.use_log(&kafka.bootstrap_servers).await?;
         registry::register(&registry.url, &testbed.topic_prefix).await?;
         testbed.migrate(services).await?;
         Ok(testbed)
@@ -74,7 +75,7 @@ impl Testbed {
             },
             topic_prefix: format!("{}.", database.name),
             postgres,
-            kafka: None,
+            log: None,
             registry: None,
             database,
         };
@@ -127,8 +128,9 @@ impl Testbed {
             database: self.database_config(workload.name()),
             kafka: Kafka {
                 bootstrap_servers: self
-                    .kafka
-                    .map_or_else(absent, |kafka| kafka.bootstrap_servers.clone()),
+                    .log
+                    .as_ref()
+                    .map_or_else(absent, |log| log.bootstrap_servers.clone()),
                 tls: plain(),
                 topic_prefix: self.topic_prefix.clone(),
                 group_id: format!("{}.{}.{workload}", self.platform.namespace, self.platform.name),
@@ -184,10 +186,20 @@ impl Testbed {
         bearer(&self.issuer.token(subject, roles, account)?)
     }
 
-    /// All records of a topic, given without prefix, partition by partition.
-    pub async fn read_log(&self, topic: &str) -> Result<Vec<LogRecord>> {
-        let kafka = self.kafka.context("this testbed has no event log")?;
-        log::read(&kafka.bootstrap_servers, &format!("{}{topic}", self.topic_prefix)).await
+    /// The event log.
+    pub fn log(&self) -> Result<&Log> {
+        self.log.as_ref().context("this testbed has no event log")
+    }
+
+    /// Makes the topics on these brokers, and uses them.
+    pub async fn use_log(&mut self, bootstrap_servers: &str) -> Result<()> {
+        let log = Log {
+            bootstrap_servers: bootstrap_servers.to_owned(),
+            topic_prefix: self.topic_prefix.clone(),
+        };
+        log.create(&topics::ALL, PARTITIONS).await?;
+        self.log = Some(log);
+        Ok(())
     }
 
     /// The path of a file of this testbed, for example `jwks.json` or `shipment/password`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use logistics_schemas::topics;
+use logistics_schemas::topics::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -21,42 +21,57 @@ pub struct LogRecord {
     pub offset: i64,
     /// Key as text.
     pub key: String,
-    /// Value.
-    pub payload: Vec<u8>,
-    /// Headers with a text value.
-    pub headers: Vec<(String, String)>,
+    /// Value; `None` for a tombstone.
+    pub payload: Option<Vec<u8>>,
+    /// Headers, in order.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 impl LogRecord {
-    /// The value of a header.
+    /// The value of a header, where it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
+        let (_, value) = self.headers.iter().find(|(header, _)| header == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+/// The topics of one platform on one cluster.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// `host:port` of the brokers.
+    pub bootstrap_servers: String,
+    /// Put before each topic's name.
+    pub topic_prefix: String,
+}
+
+impl Log {
+    /// Creates these topics, as the operator does.
+    pub async fn create(&self, topics: &[Topic], partitions: i32) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = config(&self.bootstrap_servers).create()?;
+        let names: Vec<String> = topics
             .iter()
-            .find(|(header, _)| header == name)
-            .map(|(_, value)| value.as_str())
+            .map(|topic| topic.full_name(&self.topic_prefix))
+            .collect();
+        let new: Vec<NewTopic<'_>> = names
+            .iter()
+            .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
+            .collect();
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        for result in admin.create_topics(&new, &options).await? {
+            result.map_err(|(name, code)| anyhow::anyhow!("create topic {name}: {code}"))?;
+        }
+        Ok(())
     }
-}
 
-pub(crate) async fn create_topics(bootstrap: &str, prefix: &str, partitions: i32) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = config(bootstrap).create()?;
-    let names: Vec<String> = topics::ALL.iter().map(|topic| topic.full_name(prefix)).collect();
-    let new: Vec<NewTopic<'_>> = names
-        .iter()
-        .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
-        .collect();
-    for result in admin
-        .create_topics(&new, &AdminOptions::new().operation_timeout(Some(TIMEOUT)))
-        .await?
-    {
-        result.map_err(|(name, code)| anyhow::anyhow!("create topic {name}: {code}"))?;
+    /// All records of a topic, partition by partition.
+    pub async fn read(&self, topic: &Topic) -> Result<Vec<LogRecord>> {
+        let (servers, topic) = (
+            self.bootstrap_servers.clone(),
+            topic.full_name(&self.topic_prefix),
+        );
+        tokio::task::spawn_blocking(move || read_blocking(&servers, &topic)).await?
     }
-    Ok(())
-}
-
-pub(crate) async fn read(bootstrap: &str, topic: &str) -> Result<Vec<LogRecord>> {
-    let (bootstrap, topic) = (bootstrap.to_owned(), topic.to_owned());
-    tokio::task::spawn_blocking(move || read_blocking(&bootstrap, &topic)).await?
 }
 
 fn read_blocking(bootstrap: &str, topic: &str) -> Result<Vec<LogRecord>> {
@@ -84,12 +99,12 @@ fn read_blocking(bootstrap: &str, topic: &str) -> Result<Vec<LogRecord>> {
                 partition: message.partition(),
                 offset: message.offset(),
                 key: text(message.key()),
-                payload: message.payload().unwrap_or_default().to_vec(),
+                payload: message.payload().map(<[u8]>::to_vec),
                 headers: message
                     .headers()
                     .into_iter()
                     .flat_map(|headers| headers.iter())
-                    .map(|header| (header.key.to_owned(), text(header.value)))
+                    .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
                     .collect(),
             });
         }

@@ -120,7 +120,10 @@ pub async fn run(config: &MigrateConfig, services: &[&ServiceMigrations]) -> Res
         let role = config.roles.iter().find(|role| role.workload == service.workload);
         role.ok_or(MigrateError::NoRole(service.workload))
     };
-    let roles = services.iter().map(|service| of(service)).collect::<Result<Vec<_>, _>>()?;
+    let roles = services
+        .iter()
+        .map(|service| of(service))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut connection = connect(config).await?;
     execute(
         &mut connection,

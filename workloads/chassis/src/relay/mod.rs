@@ -8,9 +8,11 @@
 
 mod claims;
 mod metrics;
+mod pause;
 mod send;
 mod shards;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use logistics_schemas::config::Kafka;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::claims::Claims;
 use self::metrics::RelayMetrics;
+use self::pause::Pauses;
 use self::send::{Outcome, Row};
 use crate::kafka;
 use crate::outbox::Waker;
@@ -65,14 +68,11 @@ pub fn start(chassis: &mut Chassis) -> Waker {
     waker
 }
 
-/// How a round ended.
-enum Round {
-    /// There was nothing to send.
-    Idle,
-    /// All was sent, and there may be more.
-    Sent,
-    /// Something must be sent again.
-    Failed,
+/// What a session knows of its shards.
+struct Session {
+    producer: FutureProducer,
+    claims: Claims,
+    pauses: Pauses,
 }
 
 /// Why a session of the relay ended.
@@ -108,42 +108,55 @@ impl Relay {
 
     /// Relays with one producer and one database session.
     async fn session(&self, stop: &CancellationToken) -> Result<(), SessionError> {
-        let producer: FutureProducer = kafka::producer_config(&self.kafka, &self.client_id).create()?;
+        let producer = kafka::producer_config(&self.kafka, &self.client_id).create()?;
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.ignore_pool_close_event(true);
         listener.listen(&self.channel).await?;
-        let mut claims = Claims::join(&self.pool).await?;
-        let ended = self.rounds(&producer, &mut listener, &mut claims, stop).await;
+        let mut session = Session {
+            producer,
+            claims: Claims::join(&self.pool).await?,
+            pauses: Pauses::default(),
+        };
+        let ended = self.rounds(&mut session, &mut listener, stop).await;
         self.metrics.shards(0);
-        claims.leave().await;
+        session.claims.leave().await;
         ended
     }
 
     async fn rounds(
         &self,
-        producer: &FutureProducer,
+        session: &mut Session,
         listener: &mut PgListener,
-        claims: &mut Claims,
         stop: &CancellationToken,
     ) -> Result<(), SessionError> {
         let mut rebalanced: Option<Instant> = None;
-        let mut pause = BACKOFF.0;
         loop {
             if rebalanced.is_none_or(|at| at.elapsed() >= REBALANCE) {
-                claims.rebalance().await?;
-                self.metrics.shards(claims.owned().len());
+                session.claims.rebalance().await?;
+                self.measure(&session.claims).await?;
                 rebalanced = Some(Instant::now());
             }
-            match self.round(producer, claims).await? {
-                Round::Sent => pause = BACKOFF.0,
-                Round::Failed => {
-                    let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
-                    pause = (pause * 2).min(BACKOFF.1);
-                }
-                Round::Idle if stop.is_cancelled() => return Ok(()),
-                Round::Idle => self.wait(listener, claims, stop).await?,
+            let found = self.round(session).await?;
+            if !found && stop.is_cancelled() {
+                return Ok(());
+            }
+            if !found {
+                self.wait(listener, &session.claims, stop).await?;
             }
         }
+    }
+
+    async fn measure(&self, claims: &Claims) -> Result<(), SessionError> {
+        let lag: Option<f64> = sqlx::query_scalar(
+            "SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
+             FROM outbox WHERE shard = ANY ($1) ORDER BY position LIMIT 1",
+        )
+        .bind(claims.owned())
+        .fetch_optional(&self.pool)
+        .await?;
+        self.metrics.lag(lag.unwrap_or_default());
+        self.metrics.shards(claims.owned().len());
+        Ok(())
     }
 
     /// Waits until there may be something to send.
@@ -171,33 +184,39 @@ impl Relay {
         Ok(())
     }
 
-    /// Sends one batch of the claimed shards.
-    async fn round(&self, producer: &FutureProducer, claims: &Claims) -> Result<Round, SessionError> {
+    /// Sends one batch of the claimed shards; says whether there was anything.
+    async fn round(&self, session: &mut Session) -> Result<bool, SessionError> {
+        let shards = session.pauses.awake(&session.claims.owned(), Instant::now());
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT position, id, aggregate_id, topic, key, payload, headers,
-                    extract(epoch FROM clock_timestamp() - created_at)::float8 AS age
+            "SELECT position, shard, id, aggregate_id, topic, key, payload, headers
              FROM outbox WHERE shard = ANY ($1) ORDER BY position LIMIT $2",
         )
-        .bind(claims.owned())
+        .bind(shards)
         .bind(BATCH)
         .fetch_all(&self.pool)
         .await?;
-        self.metrics.lag(rows.first().map_or(0.0, |row| row.age));
         if rows.is_empty() {
-            return Ok(Round::Idle);
+            return Ok(false);
         }
-        let Outcome { sent, error } = send::send(producer, &rows).await;
+        let Outcome { sent, unsent, error } = send::send(&session.producer, &rows).await;
         self.forget(&rows, &sent).await?;
+        for at in sent {
+            session.pauses.sent(rows[at].shard);
+        }
+        let resting: BTreeSet<i16> = unsent.iter().map(|at| rows[*at].shard).collect();
+        for shard in resting {
+            session.pauses.failed(shard, Instant::now());
+        }
         match error {
-            None => Ok(Round::Sent),
+            None => Ok(true),
             // A producer that has lost its order, or cannot reach the brokers, is of no more use.
-            Some(error) if matches!(error, send::SendError::Silence) || is_fatal(producer) => {
+            Some(error) if matches!(error, send::SendError::Silence) || is_fatal(&session.producer) => {
                 Err(SessionError::Unsent(error))
             }
             Some(error) => {
                 self.metrics.failed();
-                tracing::warn!(%error, unsent = rows.len() - sent.len(), "records are sent again");
-                Ok(Round::Failed)
+                tracing::warn!(%error, unsent = unsent.len(), "records are sent again");
+                Ok(true)
             }
         }
     }

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -22,14 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct Row {
     pub(super) position: i64,
+    pub(super) shard: i16,
     pub(super) id: Uuid,
     pub(super) aggregate_id: Uuid,
     pub(super) topic: String,
     pub(super) key: Option<Vec<u8>>,
     pub(super) payload: Option<Vec<u8>>,
     pub(super) headers: Value,
-    /// Seconds since it was written.
-    pub(super) age: f64,
 }
 
 /// What became of a batch.
@@ -37,6 +38,8 @@ pub(super) struct Row {
 pub(super) struct Outcome {
     /// Indices of the rows that the log has, and that need not be sent again.
     pub(super) sent: Vec<usize>,
+    /// Indices of the rows that must be sent again.
+    pub(super) unsent: Vec<usize>,
     /// The first error.
     pub(super) error: Option<SendError>,
 }
@@ -52,42 +55,62 @@ pub(super) enum SendError {
     Closed,
 }
 
-/// Hands all rows to the producer in their order, then waits. After an error, what follows in the same aggregate
-/// counts as not sent, even if it was: it goes again, behind what failed.
+/// What became of one row.
+type Answer = Result<(), SendError>;
+
+/// Hands all rows to the producer in their order, then waits for all. After an error, what follows in the same
+/// aggregate counts as unsent, even if it was sent: it goes again, behind what failed.
 pub(super) async fn send(producer: &FutureProducer, rows: &[Row]) -> Outcome {
-    let mut deliveries = Vec::with_capacity(rows.len());
-    let mut stuck: HashSet<Uuid> = HashSet::new();
-    let mut outcome = Outcome::default();
+    let mut answers: Vec<Option<Answer>> = Vec::with_capacity(rows.len());
+    let mut deliveries = FuturesUnordered::new();
+    let mut refused: HashSet<Uuid> = HashSet::new();
     for (at, row) in rows.iter().enumerate() {
-        if stuck.contains(&row.aggregate_id) {
+        if refused.contains(&row.aggregate_id) {
+            answers.push(None);
             continue;
         }
         let span = span(row);
         match producer.send_result(record(row, &span)) {
-            Ok(delivery) => deliveries.push(async move { (at, delivery.instrument(span).await) }),
+            Ok(delivery) => {
+                answers.push(None);
+                deliveries.push(async move { (at, delivery.instrument(span).await) });
+            }
             Err((error, _)) => {
-                stuck.insert(row.aggregate_id);
-                outcome.error.get_or_insert(error.into());
+                refused.insert(row.aggregate_id);
+                answers.push(Some(Err(error.into())));
             }
         }
     }
-    let Ok(answers) = tokio::time::timeout(PATIENCE, join_all(deliveries)).await else {
-        outcome.error = Some(SendError::Silence);
-        return outcome;
-    };
-    for (at, answer) in answers {
+    let give_up = Instant::now() + PATIENCE;
+    while let Ok(Some((at, delivery))) = timeout_at(give_up, deliveries.next()).await {
+        answers[at] = Some(match delivery {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err((error, _))) => Err(error.into()),
+            Err(_) => Err(SendError::Closed),
+        });
+    }
+    judge(rows, answers)
+}
+
+fn judge(rows: &[Row], answers: Vec<Option<Answer>>) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut stuck: HashSet<Uuid> = HashSet::new();
+    for (at, answer) in answers.into_iter().enumerate() {
         let aggregate = rows[at].aggregate_id;
         let error = match answer {
-            Ok(Ok(_)) if stuck.contains(&aggregate) => continue,
-            Ok(Ok(_)) => {
+            Some(Ok(())) if !stuck.contains(&aggregate) => {
                 outcome.sent.push(at);
                 continue;
             }
-            Ok(Err((error, _))) => error.into(),
-            Err(_) => SendError::Closed,
+            Some(Err(error)) => Some(error),
+            None if !stuck.contains(&aggregate) => Some(SendError::Silence),
+            _ => None,
         };
         stuck.insert(aggregate);
-        outcome.error.get_or_insert(error);
+        outcome.unsent.push(at);
+        if outcome.error.is_none() {
+            outcome.error = error;
+        }
     }
     outcome
 }
@@ -132,4 +155,48 @@ fn span(row: &Row) -> tracing::Span {
         std::str::from_utf8(value).ok()
     });
     span
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(aggregate: u128) -> Row {
+        Row {
+            position: 0,
+            shard: 0,
+            id: Uuid::nil(),
+            aggregate_id: Uuid::from_u128(aggregate),
+            topic: "t".to_owned(),
+            key: None,
+            payload: None,
+            headers: Value::Null,
+        }
+    }
+
+    fn closed() -> Option<Answer> {
+        Some(Err(SendError::Closed))
+    }
+
+    #[test]
+    fn what_follows_an_error_in_its_aggregate_goes_again() {
+        let rows = [row(1), row(1), row(2), row(1), row(2)];
+        let outcome = judge(
+            &rows,
+            vec![Some(Ok(())), closed(), Some(Ok(())), Some(Ok(())), Some(Ok(()))],
+        );
+        assert_eq!(outcome.sent, [0, 2, 4]);
+        assert_eq!(outcome.unsent, [1, 3]);
+        assert!(matches!(outcome.error, Some(SendError::Closed)));
+    }
+
+    #[test]
+    fn silence_is_an_error_only_where_nothing_else_explains_it() {
+        let rows = [row(1), row(1), row(2)];
+        let outcome = judge(&rows, vec![closed(), None, Some(Ok(()))]);
+        assert!(matches!(outcome.error, Some(SendError::Closed)));
+        let outcome = judge(&rows, vec![Some(Ok(())), None, None]);
+        assert!(matches!(outcome.error, Some(SendError::Silence)));
+        assert_eq!(outcome.unsent, [1, 2]);
+    }
 }
