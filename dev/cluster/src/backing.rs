@@ -3,16 +3,18 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dev_tools::Toolbox;
 use rand::Rng;
 use rand::distr::Alphanumeric;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::images::{BackingImages, NONROOT};
+use crate::images::{Archive, BackingImages, NONROOT};
 use crate::node::NODE_NAME;
 use crate::pki::{self, Authority, Identity};
 use crate::{Cluster, Kubectl, Network};
@@ -29,11 +31,16 @@ pub struct NodePorts {
 }
 
 /// The ports on the node's address.
-pub const NODE_PORTS: NodePorts = NodePorts { postgres: 30432, kafka: 30093, registry: 30843 };
+pub const NODE_PORTS: NodePorts = NodePorts {
+    postgres: 30432,
+    kafka: 30093,
+    registry: 30843,
+};
 
 const NAMESPACES: &str = include_str!("../manifests/namespaces.yaml");
 const COREDNS: &str = include_str!("../manifests/coredns.yaml");
 const VOLUME: &str = include_str!("../manifests/volume.yaml");
+const CLAIM: &str = include_str!("../manifests/claim.yaml");
 const SERVICES: [&str; 3] = [
     include_str!("../manifests/postgres.yaml"),
     include_str!("../manifests/kafka.yaml"),
@@ -42,7 +49,10 @@ const SERVICES: [&str; 3] = [
 
 /// All manifests as they are in the checkout: a change means another cluster.
 pub(crate) fn manifests() -> Vec<&'static str> {
-    [NAMESPACES, COREDNS, VOLUME].into_iter().chain(SERVICES).collect()
+    [NAMESPACES, COREDNS, VOLUME]
+        .into_iter()
+        .chain(SERVICES)
+        .collect()
 }
 
 /// What is waited for, in the order in which it is usually ready.
@@ -53,47 +63,133 @@ pub(crate) const WORKLOADS: [(&str, &str); 4] = [
     ("backing", "deployment/registry"),
 ];
 
+/// The same without what every cluster has.
+pub(crate) fn services() -> impl Iterator<Item = (&'static str, &'static str)> {
+    WORKLOADS
+        .into_iter()
+        .filter(|(namespace, _)| *namespace == "backing")
+}
+
 /// Makes the namespaces; their service accounts take a moment.
 pub(crate) fn apply_namespaces(kubectl: &Kubectl) -> Result<()> {
     kubectl.apply(NAMESPACES)
 }
 
+/// Where the services go.
+pub(crate) enum Place<'a> {
+    /// The cluster of this checkout: its network, and where the tools are.
+    Node(Network, &'a Toolbox),
+    /// Somebody's own cluster, and the repository that it pulls images from.
+    Own {
+        repository: &'a str,
+        postgres_bin: &'a Path,
+    },
+}
+
 /// Applies everything; what starts is not waited for.
 pub(crate) fn apply(
     cluster: &Cluster,
-    network: Network,
-    tools: &Toolbox,
+    place: &Place<'_>,
     images: &BackingImages,
     kubectl: &Kubectl,
 ) -> Result<()> {
-    let mut values = vec![
-        ("image.coredns", images.coredns.reference.clone()),
-        ("image.postgres", images.postgres.reference.clone()),
-        ("image.kafka", images.kafka.reference.clone()),
-        ("image.registry", images.registry.reference.clone()),
-        ("dns_ip", network.dns_ip()),
-        ("node_ip", network.node_ip()),
-        ("node_port.postgres", NODE_PORTS.postgres.to_string()),
-        ("node_port.kafka", NODE_PORTS.kafka.to_string()),
-        ("node_port.registry", NODE_PORTS.registry.to_string()),
-        ("postgres_bin", tools.postgres_bin()?.display().to_string()),
-        ("kafka_cluster_id", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())),
-        ("node", NODE_NAME.to_owned()),
-    ];
-    let mut all = vec![render(COREDNS, &values)?, keys(cluster, network)?];
+    let values = values(cluster, place, images)?;
+    let mut all = Vec::new();
+    if let Place::Node(..) = place {
+        all.push(render(COREDNS, &values)?);
+    }
+    if !has_keys(cluster, kubectl)? {
+        all.push(keys(cluster, place)?);
+    }
     for name in ["postgres", "kafka"] {
         let folder = cluster.file("data").join(name);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        chown(&folder, Some(NONROOT), Some(NONROOT)).with_context(|| format!("cannot own {}", folder.display()))?;
+        let mut values = values.clone();
         values.push(("name", name.to_owned()));
         values.push(("path", folder.display().to_string()));
+        let Place::Node(..) = place else {
+            all.push(render(CLAIM, &values)?);
+            continue;
+        };
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        chown(&folder, Some(NONROOT), Some(NONROOT))
+            .with_context(|| format!("cannot own {}", folder.display()))?;
         all.push(render(VOLUME, &values)?);
-        values.truncate(values.len() - 2);
     }
     for service in SERVICES {
         all.push(render(service, &values)?);
     }
     kubectl.apply(&all.join("\n---\n"))
+}
+
+fn values(
+    cluster: &Cluster,
+    place: &Place<'_>,
+    images: &BackingImages,
+) -> Result<Vec<(&'static str, String)>> {
+    let image = |archive: &Archive| match place {
+        Place::Node(..) => archive.reference.clone(),
+        Place::Own { repository, .. } => archive.remote(repository),
+    };
+    // Known beforehand, so that applying again changes nothing.
+    let id = &Sha256::digest(cluster.name())[..16];
+    let mut values = vec![
+        ("image.coredns", image(&images.coredns)),
+        ("image.postgres", image(&images.postgres)),
+        ("image.kafka", image(&images.kafka)),
+        ("image.registry", image(&images.registry)),
+        ("kafka_cluster_id", URL_SAFE_NO_PAD.encode(id)),
+        ("node", NODE_NAME.to_owned()),
+    ];
+    let ports = match place {
+        Place::Node(network, tools) => {
+            values.push(("dns_ip", network.dns_ip()));
+            values.push((
+                "kafka_node_address",
+                format!("{}:{}", network.node_ip(), NODE_PORTS.kafka),
+            ));
+            values.push(("service_type", "NodePort".to_owned()));
+            values.push(("postgres_bin", tools.postgres_bin()?.display().to_string()));
+            NODE_PORTS
+        }
+        Place::Own { postgres_bin, .. } => {
+            values.push(("kafka_node_address", "kafka.backing.svc:9094".to_owned()));
+            values.push(("service_type", "ClusterIP".to_owned()));
+            values.push(("postgres_bin", postgres_bin.display().to_string()));
+            // Zero is Kubernetes' word for none.
+            NodePorts {
+                postgres: 0,
+                kafka: 0,
+                registry: 0,
+            }
+        }
+    };
+    values.push(("node_port.postgres", ports.postgres.to_string()));
+    values.push(("node_port.kafka", ports.kafka.to_string()));
+    values.push(("node_port.registry", ports.registry.to_string()));
+    Ok(values)
+}
+
+/// Whether passwords and keys were made before: new ones would not fit the data that is there.
+fn has_keys(cluster: &Cluster, kubectl: &Kubectl) -> Result<bool> {
+    let in_cluster = !kubectl
+        .run(&[
+            "get",
+            "secret",
+            "acme-db",
+            "--namespace=logistics",
+            "--ignore-not-found",
+            "-o",
+            "name",
+        ])?
+        .is_empty();
+    if in_cluster && !cluster.issuer_key().exists() {
+        bail!(
+            "the namespaces `backing` and `logistics` of this cluster were filled from elsewhere: the token issuer's key \
+             is not in {}; delete both namespaces, or use the checkout and cache they come from",
+            cluster.issuer_key().display()
+        );
+    }
+    Ok(in_cluster)
 }
 
 /// Puts values in the place of `${name}`.
@@ -104,21 +200,29 @@ fn render(template: &str, values: &[(&str, String)]) -> Result<String> {
     }
     match text.split_once("${") {
         None => Ok(text),
-        Some((_, rest)) => anyhow::bail!("no value for ${{{} in a manifest", rest.split('\n').next().unwrap_or(rest)),
+        Some((_, rest)) => bail!(
+            "no value for ${{{} in a manifest",
+            rest.split('\n').next().unwrap_or(rest)
+        ),
     }
 }
 
-/// Makes the passwords, certificates and the token issuer, as Secrets and ConfigMaps.
-fn keys(cluster: &Cluster, network: Network) -> Result<String> {
+/// Makes the passwords, certificates and the token issuer, as objects of the cluster.
+fn keys(cluster: &Cluster, place: &Place<'_>) -> Result<String> {
     let authority = Authority::new("development backing services")?;
     let ca = &authority.identity.certificate;
     pki::write(&cluster.backing_ca(), ca)?;
     let identity = |name: &str| -> Result<Identity> {
-        let node = network.node_ip();
+        let node = match place {
+            Place::Node(network, _) => Some(network.node_ip()),
+            Place::Own { .. } => None,
+        };
         let in_namespace = format!("{name}.backing");
         let service = format!("{in_namespace}.svc");
         let full = format!("{service}.cluster.local");
-        authority.issue(&service, None, &[name, &in_namespace, &service, &full, "localhost", "127.0.0.1", &node])
+        let mut hosts = vec![name, &in_namespace, &service, &full, "localhost", "127.0.0.1"];
+        hosts.extend(node.as_deref());
+        authority.issue(&service, None, &hosts)
     };
     let (postgres, kafka, registry) = (identity("postgres")?, identity("kafka")?, identity("registry")?);
     let (superuser, owner, registry_password) = (password(), password(), password());
@@ -126,7 +230,8 @@ fn keys(cluster: &Cluster, network: Network) -> Result<String> {
     pki::write_private(&cluster.issuer_key(), &issuer_key)?;
     pki::write(&cluster.jwks(), &jwks.to_string())?;
 
-    let tls = |identity: &Identity| json!({"tls.crt": identity.certificate, "tls.key": identity.key, "ca.crt": ca});
+    let tls =
+        |identity: &Identity| json!({"tls.crt": identity.certificate, "tls.key": identity.key, "ca.crt": ca});
     // Single-user mode ends a statement at the end of its line.
     let init = format!(
         "CREATE ROLE acme LOGIN CREATEROLE PASSWORD '{owner}';\nCREATE DATABASE acme OWNER acme;\n\
@@ -135,14 +240,29 @@ fn keys(cluster: &Cluster, network: Network) -> Result<String> {
     let objects = [
         secret("backing", "postgres-tls", "Opaque", &tls(&postgres)),
         secret("backing", "registry-tls", "Opaque", &tls(&registry)),
-        secret("backing", "kafka-tls", "Opaque", &json!({
-            "keystore.pem": format!("{}{}", kafka.key, kafka.certificate), "ca.crt": ca,
-        })),
-        secret("backing", "postgres-init", "Opaque", &json!({"superuser-password": superuser, "init.sql": init})),
+        secret(
+            "backing",
+            "kafka-tls",
+            "Opaque",
+            &json!({
+                "keystore.pem": format!("{}{}", kafka.key, kafka.certificate), "ca.crt": ca,
+            }),
+        ),
+        secret(
+            "backing",
+            "postgres-init",
+            "Opaque",
+            &json!({"superuser-password": superuser, "init.sql": init}),
+        ),
         basic_auth("backing", "postgres-superuser", "postgres", &superuser),
-        secret("backing", "registry-config", "Opaque", &json!({
-            "application.properties": registry_properties(&registry_password),
-        })),
+        secret(
+            "backing",
+            "registry-config",
+            "Opaque",
+            &json!({
+                "application.properties": registry_properties(&registry_password),
+            }),
+        ),
         basic_auth("logistics", "acme-db", "acme", &owner),
         config_map("logistics", "backing-ca", &json!({"ca.crt": ca})),
         config_map("logistics", "acme-jwks", &json!({"jwks.json": jwks.to_string()})),
@@ -151,7 +271,8 @@ fn keys(cluster: &Cluster, network: Network) -> Result<String> {
 }
 
 fn registry_properties(password: &str) -> String {
-    let database = "postgres.backing.svc:5432/registry?sslmode=verify-full&sslrootcert=/etc/registry/tls/ca.crt";
+    let database =
+        "postgres.backing.svc:5432/registry?sslmode=verify-full&sslrootcert=/etc/registry/tls/ca.crt";
     [
         "quarkus.http.host=0.0.0.0",
         "quarkus.http.insecure-requests=disabled",
@@ -175,7 +296,11 @@ fn registry_properties(password: &str) -> String {
 }
 
 fn password() -> String {
-    rand::rng().sample_iter(Alphanumeric).take(32).map(char::from).collect()
+    rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(32)
+        .map(char::from)
+        .collect()
 }
 
 fn secret(namespace: &str, name: &str, kind: &str, data: &Value) -> Value {

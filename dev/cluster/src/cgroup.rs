@@ -24,7 +24,9 @@ pub(crate) struct Cgroups {
 
 impl Cgroups {
     pub(crate) fn of(name: &str) -> Result<Self> {
-        Ok(Self { roots: hierarchies()?.into_iter().map(|dir| dir.join(name)).collect() })
+        Ok(Self {
+            roots: hierarchies()?.into_iter().map(|dir| dir.join(name)).collect(),
+        })
     }
 
     /// Makes the groups. The kubelet insists that its root group exists in every hierarchy.
@@ -38,8 +40,13 @@ impl Cgroups {
 
     /// The file that a process writes its id to, to become a member: one hierarchy is enough to be found again.
     pub(crate) fn entry(&self) -> Result<PathBuf> {
-        let root = self.roots.iter().find(|root| root.parent().is_some_and(|dir| dir.ends_with("pids")));
-        let root = root.or(self.roots.first()).context("this machine has no control groups")?;
+        let root = self
+            .roots
+            .iter()
+            .find(|root| root.parent().is_some_and(|dir| dir.ends_with("pids")));
+        let root = root
+            .or(self.roots.first())
+            .context("this machine has no control groups")?;
         Ok(root.join(SYSTEM).join("cgroup.procs"))
     }
 
@@ -79,7 +86,11 @@ fn members<'a>(roots: impl Iterator<Item = &'a PathBuf>) -> Vec<i32> {
     let mut members: Vec<i32> = roots
         .flat_map(|root| subtree(root))
         .filter_map(|group| fs::read_to_string(group.join("cgroup.procs")).ok())
-        .flat_map(|text| text.lines().filter_map(|line| line.trim().parse().ok()).collect::<Vec<_>>())
+        .flat_map(|text| {
+            text.lines()
+                .filter_map(|line| line.trim().parse().ok())
+                .collect::<Vec<_>>()
+        })
         .collect();
     members.sort_unstable();
     members.dedup();
@@ -102,7 +113,9 @@ fn hierarchies() -> Result<Vec<PathBuf>> {
 
 /// A group and all below it, the deepest first.
 fn subtree(group: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(group) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(group) else {
+        return Vec::new();
+    };
     let mut all: Vec<PathBuf> = entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))

@@ -38,6 +38,7 @@ pub struct Cluster {
     name: String,
     state: PathBuf,
     run: PathBuf,
+    kubeconfig: PathBuf,
     checkout: Checkout,
 }
 
@@ -57,11 +58,29 @@ impl Cluster {
                 cache.root().display()
             );
         }
-        let hash = hex::encode(Sha256::digest(checkout.path().as_os_str().as_encoded_bytes()));
-        let name = format!("lp-{}", &hash[..8]);
-        let state = cache.clusters().join(&name);
-        let run = Path::new("/run/logistics-platform").join(&name);
-        Ok(Self { name, state, run, checkout: checkout.clone() })
+        let mut cluster = Self::named(&format!("lp-{}", short_hash(checkout.path())), checkout, cache);
+        cluster.kubeconfig = cluster.file("admin.kubeconfig");
+        Ok(cluster)
+    }
+
+    /// Somebody's own cluster, which exists already: only keys and records are kept for it here.
+    pub fn own(kubeconfig: &Path, checkout: &Checkout, cache: &Cache) -> Result<Self> {
+        let kubeconfig = kubeconfig
+            .canonicalize()
+            .with_context(|| format!("cannot read the kubeconfig {}", kubeconfig.display()))?;
+        let mut cluster = Self::named(&format!("own-{}", short_hash(&kubeconfig)), checkout, cache);
+        cluster.kubeconfig = kubeconfig;
+        Ok(cluster)
+    }
+
+    fn named(name: &str, checkout: &Checkout, cache: &Cache) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: cache.clusters().join(name),
+            run: Path::new("/run/logistics-platform").join(name),
+            kubeconfig: PathBuf::new(),
+            checkout: checkout.clone(),
+        }
     }
 
     /// The name of the cluster, of its network namespace, its host-side interface and its control groups.
@@ -103,7 +122,7 @@ impl Cluster {
     /// The administrator's kubeconfig.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
-        self.file("admin.kubeconfig")
+        self.kubeconfig.clone()
     }
 
     /// What `dev up` found out, for tests and demos.
@@ -167,13 +186,22 @@ impl Cluster {
     }
 }
 
+fn short_hash(path: &Path) -> String {
+    let mut hash = hex::encode(Sha256::digest(path.as_os_str().as_encoded_bytes()));
+    hash.truncate(8);
+    hash
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_fit_an_interface_and_differ_by_checkout() {
-        let folder = tempfile::Builder::new().prefix("c").tempdir_in("/tmp").expect("temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("c")
+            .tempdir_in("/tmp")
+            .expect("temporary folder");
         let cache = Cache::at(folder.path()).expect("cache");
         let of = |path: &str| Cluster::of(&Checkout(path.into()), &cache).expect("cluster");
         let (one, other) = (of("/a"), of("/b"));

@@ -26,9 +26,15 @@ fn finish(command: &mut Command, input: Option<&str>) -> Result<String> {
         // A program that ends early closes its input; its exit code tells why.
         let _ = stdin.write_all(text.as_bytes());
     }
-    let output = child.wait_with_output().with_context(|| format!("`{shown}` was lost"))?;
+    let output = child
+        .wait_with_output()
+        .with_context(|| format!("`{shown}` was lost"))?;
     if !output.status.success() {
-        bail!("`{shown}`: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "`{shown}`: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -37,6 +43,9 @@ fn finish(command: &mut Command, input: Option<&str>) -> Result<String> {
 fn show(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();
     let name = program.rsplit('/').next().unwrap_or(&program).to_owned();
-    let words = command.get_args().take(8).map(|word| word.to_string_lossy().into_owned());
+    let words = command
+        .get_args()
+        .take(8)
+        .map(|word| word.to_string_lossy().into_owned());
     std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
 }

@@ -34,9 +34,15 @@ pub(crate) fn keys(cluster: &Cluster, network: Network) -> Result<()> {
         &node,
         &network.kubernetes_ip(),
     ];
-    authority.issue("kube-apiserver", None, &names)?.write(&pki, "apiserver")?;
-    authority.issue("front-proxy", None, &[])?.write(&pki, "front-proxy")?;
-    authority.issue("kube-apiserver-kubelet-client", Some("system:masters"), &[])?.write(&pki, "kubelet-client")?;
+    authority
+        .issue("kube-apiserver", None, &names)?
+        .write(&pki, "apiserver")?;
+    authority
+        .issue("front-proxy", None, &[])?
+        .write(&pki, "front-proxy")?;
+    authority
+        .issue("kube-apiserver-kubelet-client", Some("system:masters"), &[])?
+        .write(&pki, "kubelet-client")?;
     let kubelet = authority.issue(
         &format!("system:node:{NODE_NAME}"),
         Some("system:nodes"),
@@ -49,16 +55,25 @@ pub(crate) fn keys(cluster: &Cluster, network: Network) -> Result<()> {
 
     let server = format!("https://{node}:{API_PORT}");
     let kubeconfig = |path: &Path, identity: &Identity| {
-        write_private(path, &kubeconfig(cluster.name(), &server, &authority.identity.certificate, identity))
+        write_private(
+            path,
+            &kubeconfig(cluster.name(), &server, &authority.identity.certificate, identity),
+        )
     };
     kubeconfig(&cluster.file("kubelet.kubeconfig"), &kubelet)?;
-    kubeconfig(&cluster.kubeconfig(), &authority.issue("admin", Some("system:masters"), &[])?)?;
+    kubeconfig(
+        &cluster.kubeconfig(),
+        &authority.issue("admin", Some("system:masters"), &[])?,
+    )?;
     for (name, user) in [
         ("proxy", "system:kube-proxy"),
         ("controller-manager", "system:kube-controller-manager"),
         ("scheduler", "system:kube-scheduler"),
     ] {
-        kubeconfig(&cluster.file(&format!("{name}.kubeconfig")), &authority.issue(user, None, &[])?)?;
+        kubeconfig(
+            &cluster.file(&format!("{name}.kubeconfig")),
+            &authority.issue(user, None, &[])?,
+        )?;
     }
     Ok(())
 }

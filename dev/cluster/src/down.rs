@@ -21,7 +21,10 @@ pub fn down(cluster: &Cluster) -> Result<()> {
     clear(cluster)?;
     let left = leftovers::find(cluster)?;
     if !left.is_empty() {
-        bail!("still there after the cluster was taken down:\n{}", left.join("\n"));
+        bail!(
+            "still there after the cluster was taken down:\n{}",
+            left.join("\n")
+        );
     }
     eprintln!("✓ cluster {} is gone ({})", cluster.name(), elapsed(started));
     Ok(())
@@ -54,7 +57,11 @@ fn keep_images(cluster: &Cluster) -> Result<()> {
         let list = node::ctr(cluster, &[kind, "ls", "-q"])?;
         let ids: Vec<_> = list.lines().filter(|line| !line.is_empty()).collect();
         if !ids.is_empty() {
-            let verb: &[&str] = if kind == "tasks" { &[kind, "delete", "--force"] } else { &[kind, "delete"] };
+            let verb: &[&str] = if kind == "tasks" {
+                &[kind, "delete", "--force"]
+            } else {
+                &[kind, "delete"]
+            };
             node::ctr(cluster, &[verb, &ids].concat())?;
         }
     }

@@ -1,6 +1,6 @@
 //! The cluster's objects, by way of kubectl.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -19,7 +19,10 @@ impl Kubectl {
     /// kubectl with a kubeconfig.
     #[must_use]
     pub fn new(tools: &Toolbox, kubeconfig: PathBuf) -> Self {
-        Self { program: tools.kubectl(), kubeconfig }
+        Self {
+            program: tools.kubectl(),
+            kubeconfig,
+        }
     }
 
     /// Runs kubectl and returns its output.
@@ -30,8 +33,29 @@ impl Kubectl {
     /// Applies manifests, which are passed on its input.
     pub fn apply(&self, manifests: &str) -> Result<()> {
         let mut command = self.command();
-        command.args(["apply", "--server-side", "--force-conflicts", "--field-manager=dev-cluster", "-f", "-"]);
+        command.args([
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=dev-cluster",
+            "-f",
+            "-",
+        ]);
         output_with_input(&mut command, manifests).map(drop)
+    }
+
+    /// Applies the manifests in a folder.
+    pub fn apply_files(&self, dir: &Path) -> Result<()> {
+        let dir = dir.to_string_lossy();
+        let args = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=dev-cluster",
+            "-f",
+            &dir,
+        ];
+        self.run(&args).map(drop)
     }
 
     fn command(&self) -> Command {

@@ -22,16 +22,33 @@ const CNI_RESULTS: &str = "/var/lib/cni/results";
 pub fn find(cluster: &Cluster) -> Result<Vec<String>> {
     let mut found = Vec::new();
     found.extend(process::all(cluster)?.iter().map(|pid| format!("process {pid}")));
-    found.extend(mounts(cluster)?.iter().map(|path| format!("mount {}", path.display())));
-    found.extend(Cgroups::of(cluster.name())?.present().iter().map(|path| format!("control group {}", path.display())));
+    found.extend(
+        mounts(cluster)?
+            .iter()
+            .map(|path| format!("mount {}", path.display())),
+    );
+    found.extend(
+        Cgroups::of(cluster.name())?
+            .present()
+            .iter()
+            .map(|path| format!("control group {}", path.display())),
+    );
     if cluster.netns().exists() {
         found.push(format!("network namespace {}", cluster.name()));
     }
     if interface_exists(cluster) {
         found.push(format!("network interface {}", cluster.name()));
     }
-    found.extend(firewall_rules(cluster).into_iter().map(|rule| format!("firewall rule {rule}")));
-    found.extend(strays(cluster)?.iter().map(|path| format!("file {}", path.display())));
+    found.extend(
+        firewall_rules(cluster)
+            .into_iter()
+            .map(|rule| format!("firewall rule {rule}")),
+    );
+    found.extend(
+        strays(cluster)
+            .iter()
+            .map(|path| format!("file {}", path.display())),
+    );
     if cluster.run().exists() {
         found.push(format!("folder {}", cluster.run().display()));
     }
@@ -45,7 +62,7 @@ pub(crate) fn remove(cluster: &Cluster) -> Result<()> {
         output(Command::new("umount").arg("--lazy").arg(&path))?;
     }
     // Only while containerd's folders are there can the shims' sockets be told from others'.
-    for path in strays(cluster)? {
+    for path in strays(cluster) {
         remove_file(&path)?;
     }
     if cluster.netns().exists() {
@@ -76,9 +93,14 @@ fn mounts(cluster: &Cluster) -> Result<Vec<PathBuf>> {
 
 fn mount_points(table: &str, below: &[&Path]) -> Vec<PathBuf> {
     // The fifth field; blanks in it are written as \040.
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(|path| path.replace("\\040", " "));
-    let mut points: Vec<_> =
-        points.map(PathBuf::from).filter(|path| below.iter().any(|dir| path.starts_with(dir))).collect();
+    let points = table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(|path| path.replace("\\040", " "));
+    let mut points: Vec<_> = points
+        .map(PathBuf::from)
+        .filter(|path| below.iter().any(|dir| path.starts_with(dir)))
+        .collect();
     points.sort();
     points.reverse();
     points
@@ -91,28 +113,35 @@ fn interface_exists(cluster: &Cluster) -> bool {
 /// Rules of the host's firewall that name the cluster: none is ever made, and this proves it.
 fn firewall_rules(cluster: &Cluster) -> Vec<String> {
     let rules = output(&mut Command::new("iptables-save")).unwrap_or_default();
-    rules.lines().filter(|rule| rule.contains(cluster.name())).map(str::to_owned).collect()
+    rules
+        .lines()
+        .filter(|rule| rule.contains(cluster.name()))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Files in folders that are shared by the whole machine.
-fn strays(cluster: &Cluster) -> Result<Vec<PathBuf>> {
+fn strays(cluster: &Cluster) -> Vec<PathBuf> {
     let mut strays = shim_sockets(cluster);
-    strays.extend(entries(Path::new(CONTAINER_LOGS)).into_iter().filter(|link| {
-        fs::read_link(link).is_ok_and(|target| target.starts_with(cluster.state()))
-    }));
-    let prefix = format!("{}-", cluster.name());
     strays.extend(
-        entries(Path::new(CNI_RESULTS))
+        entries(Path::new(CONTAINER_LOGS))
             .into_iter()
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))),
+            .filter(|link| fs::read_link(link).is_ok_and(|target| target.starts_with(cluster.state()))),
     );
+    let prefix = format!("{}-", cluster.name());
+    strays.extend(entries(Path::new(CNI_RESULTS)).into_iter().filter(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+    }));
     strays.sort();
-    Ok(strays)
+    strays
 }
 
 /// The sockets named in containerd's own records of its shims.
 fn shim_sockets(cluster: &Cluster) -> Vec<PathBuf> {
-    let tasks = cluster.run().join("containerd/io.containerd.runtime.v2.task/k8s.io");
+    let tasks = cluster
+        .run()
+        .join("containerd/io.containerd.runtime.v2.task/k8s.io");
     entries(&tasks)
         .iter()
         .filter_map(|task| fs::read_to_string(task.join("address")).ok())
@@ -122,7 +151,12 @@ fn shim_sockets(cluster: &Cluster) -> Vec<PathBuf> {
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
-    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
 }
 
 fn remove_dir(path: &Path) -> Result<()> {
@@ -158,6 +192,9 @@ mod tests {
         let table = "1 2 0:1 / / rw - ext4 a rw\n3 1 0:2 / /c/lp-1/a rw - tmpfs b rw\n\
                      4 3 0:3 / /c/lp-1/a/b\\040c rw - tmpfs b rw\n5 1 0:4 / /c/lp-10/a rw - tmpfs b rw\n";
         let points = mount_points(table, &[Path::new("/c/lp-1"), Path::new("/run/x")]);
-        assert_eq!(points, [PathBuf::from("/c/lp-1/a/b c"), PathBuf::from("/c/lp-1/a")]);
+        assert_eq!(
+            points,
+            [PathBuf::from("/c/lp-1/a/b c"), PathBuf::from("/c/lp-1/a")]
+        );
     }
 }

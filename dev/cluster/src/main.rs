@@ -1,14 +1,17 @@
 //! `dev`: the development cluster from the command line. The Makefile's targets call it.
 //!
 //! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage, 3 the answer is no (`status`: not
-//! all of it runs; `verify-clean`: something is left).
+//! all of it runs; `verify-clean`: something is left). `demo` passes on the demo's own.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use dev_cluster::images::{self, Builder};
-use dev_cluster::{Checkout, Cluster, down, leftovers, load_recorded, prerequisites, recorded_images, status, up};
+use dev_cluster::{
+    Checkout, Cluster, Target, down, leftovers, load_recorded, prerequisites, recorded_images, status, up,
+};
 use dev_tools::{Cache, Tool, install};
 
 /// The answer is no.
@@ -16,7 +19,9 @@ const NO: u8 = 3;
 
 #[derive(Parser)]
 #[command(name = "dev", about = "The development cluster of this checkout", version)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no (status, verify-clean).")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no (status, verify-clean)."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Do,
@@ -54,6 +59,38 @@ enum Do {
         #[command(flatten)]
         container: Container,
     },
+    /// Install the operator by its chart, from the last built images.
+    #[command(after_help = "Example: dev install")]
+    Install {
+        #[command(flatten)]
+        own: Own,
+    },
+    /// Send real shipments through a platform, with the last built images; what follows `--` goes to the demo.
+    #[command(after_help = "Example: dev demo -- --legs 5000")]
+    Demo {
+        #[command(flatten)]
+        own: Own,
+        /// For the demo: see `cargo run -p dev-demo -- run --help`.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Bring PostgreSQL, Kafka and the schema registry for the demo to your own cluster.
+    #[command(
+        after_help = "Example: dev backing --kubeconfig ~/.kube/config --registry registry.example.com/logistics"
+    )]
+    Backing {
+        /// The kubeconfig of your cluster.
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: PathBuf,
+        /// The repository that your cluster pulls images from.
+        #[arg(long, value_name = "REPOSITORY")]
+        registry: String,
+        #[command(flatten)]
+        container: Container,
+    },
+    /// Delete the images that were built and their records (built tools stay).
+    #[command(after_help = "Example: dev down && dev forget")]
+    Forget,
     /// Import the last built images into the running cluster.
     #[command(after_help = "Example: dev images && dev load")]
     Load,
@@ -77,8 +114,20 @@ enum Do {
 #[derive(Args)]
 struct Container {
     /// The program that builds images: buildah or docker.
-    #[arg(long = "container", env = "CONTAINER", default_value = "buildah", value_name = "PROGRAM")]
+    #[arg(
+        long = "container",
+        env = "CONTAINER",
+        default_value = "buildah",
+        value_name = "PROGRAM"
+    )]
     program: String,
+}
+
+#[derive(Args)]
+struct Own {
+    /// The kubeconfig of your own cluster; without it, the cluster of this checkout.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -92,18 +141,44 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Do) -> Result<ExitCode> {
-    let yes_or_no = |yes| if yes { ExitCode::SUCCESS } else { ExitCode::from(NO) };
+    let yes_or_no = |yes| {
+        if yes {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(NO)
+        }
+    };
     match command {
         Do::Prerequisites => prerequisites::ensure()?,
         Do::Tools { names } => build_tools(&names)?,
         Do::Path { program } => print_path(&program)?,
         Do::Images { push, container } => build_images(push.as_deref(), &container.program)?,
-        Do::Up { container } => up(&Cluster::locate()?, &Builder::new(&Cache::locate()?, &container.program)?)?,
+        Do::Up { container } => up(
+            &Cluster::locate()?,
+            &Builder::new(&Cache::locate()?, &container.program)?,
+        )?,
+        Do::Install { own } => Target::locate(own.kubeconfig.as_deref())?.install()?,
+        Do::Demo { own, args } => {
+            let status = Target::locate(own.kubeconfig.as_deref())?.demo(&args)?;
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
+        }
+        Do::Backing {
+            kubeconfig,
+            registry,
+            container,
+        } => {
+            let builder = Builder::new(&Cache::locate()?, &container.program)?;
+            Target::locate(Some(&kubeconfig))?.back(&builder, &registry)?;
+        }
+        Do::Forget => Builder::forget(&Cache::locate()?)?,
         Do::Load => load_recorded(&Cluster::locate()?, &Cache::locate()?)?,
         Do::Down => down(&Cluster::locate()?)?,
         Do::VerifyClean => {
             let left = leftovers::find(&Cluster::locate()?)?;
-            left.iter().for_each(|line| println!("{line}"));
+            for line in &left {
+                println!("{line}");
+            }
             return Ok(yes_or_no(left.is_empty()));
         }
         Do::Kubeconfig => println!("{}", running()?.kubeconfig().display()),
@@ -117,7 +192,10 @@ fn run(command: Do) -> Result<ExitCode> {
 fn running() -> Result<Cluster> {
     let cluster = Cluster::locate()?;
     if !cluster.facts().exists() {
-        bail!("cluster {} does not run; start it with `make cluster`", cluster.name());
+        bail!(
+            "cluster {} does not run; start it with `make cluster`",
+            cluster.name()
+        );
     }
     Ok(cluster)
 }

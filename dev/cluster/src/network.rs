@@ -10,8 +10,8 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use dev_tools::FileLock;
 
-use crate::command::output;
 use crate::Cluster;
+use crate::command::output;
 
 const NODE_BLOCK: &str = "10.213";
 const POD_BLOCK: &str = "10.214";
@@ -88,7 +88,9 @@ impl Network {
         let (pods, services) = (self.pods(), self.services());
         let steps: [&[&str]; 10] = [
             &["netns", "add", name],
-            &["link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name],
+            &[
+                "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name,
+            ],
             &["address", "add", &host_net, "dev", name],
             &["link", "set", name, "up"],
             &["-n", name, "address", "add", &node_net, "dev", "eth0"],
@@ -107,16 +109,26 @@ impl Network {
 
 /// Runs a short command inside the namespace.
 fn inside(name: &str, program: &str, args: &[&str]) -> Result<()> {
-    output(Command::new("nsenter").arg(format!("--net=/run/netns/{name}")).arg(program).args(args)).map(drop)
+    output(
+        Command::new("nsenter")
+            .arg(format!("--net=/run/netns/{name}"))
+            .arg(program)
+            .args(args),
+    )
+    .map(drop)
 }
 
 /// The first number from `preferred` on that no route uses.
 fn free(preferred: u8, routes: &str) -> Option<Network> {
-    (0..=u8::MAX).map(|step| Network { number: preferred.wrapping_add(step) }).find(|network| {
-        [NODE_BLOCK, POD_BLOCK, SERVICE_BLOCK]
-            .iter()
-            .all(|block| !routes.contains(&format!("{block}.{}.", network.number)))
-    })
+    (0..=u8::MAX)
+        .map(|step| Network {
+            number: preferred.wrapping_add(step),
+        })
+        .find(|network| {
+            [NODE_BLOCK, POD_BLOCK, SERVICE_BLOCK]
+                .iter()
+                .all(|block| !routes.contains(&format!("{block}.{}.", network.number)))
+        })
 }
 
 #[cfg(test)]
@@ -133,7 +145,7 @@ mod tests {
     #[test]
     fn the_search_goes_round_and_ends() {
         assert_eq!(free(255, "10.213.255.0/24"), Some(Network { number: 0 }));
-        let all: String = (0..=255).map(|n| format!("10.213.{n}.0/24\n")).collect();
+        let all: String = (0..=255).fold(String::new(), |all, n| all + &format!("10.213.{n}.0/24\n"));
         assert_eq!(free(3, &all), None);
     }
 

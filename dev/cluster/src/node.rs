@@ -138,7 +138,13 @@ pub(crate) fn kube_proxy(cluster: &Cluster, network: Network, tools: &Toolbox) -
 
 /// containerd's own client, in the kubelet's namespace.
 pub(crate) fn ctr(cluster: &Cluster, args: &[&str]) -> Result<String> {
-    output(Command::new("ctr").arg("--address").arg(cluster.containerd_socket()).args(["-n", NAMESPACE]).args(args))
+    output(
+        Command::new("ctr")
+            .arg("--address")
+            .arg(cluster.containerd_socket())
+            .args(["-n", NAMESPACE])
+            .args(args),
+    )
 }
 
 /// Imports an image archive.

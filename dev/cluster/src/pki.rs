@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -50,8 +50,14 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key)?.pem();
-        let identity = Identity { certificate, key: key.serialize_pem() };
-        Ok(Self { issuer: Issuer::new(params, key), identity })
+        let identity = Identity {
+            certificate,
+            key: key.serialize_pem(),
+        };
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            identity,
+        })
     }
 
     /// A certificate for a client and server, valid for names and addresses alike.
@@ -59,16 +65,26 @@ impl Authority {
         let key = new_key()?;
         let mut params = params(name, organisation)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ClientAuth,
+            ExtendedKeyUsagePurpose::ServerAuth,
+        ];
         params.use_authority_key_identifier_extension = true;
         for host in hosts {
             params.subject_alt_names.push(match host.parse::<IpAddr>() {
                 Ok(address) => SanType::IpAddress(address),
-                Err(_) => SanType::DnsName((*host).try_into().with_context(|| format!("{host} is no host name"))?),
+                Err(_) => SanType::DnsName(
+                    (*host)
+                        .try_into()
+                        .with_context(|| format!("{host} is no host name"))?,
+                ),
             });
         }
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
-        Ok(Identity { certificate, key: key.serialize_pem() })
+        Ok(Identity {
+            certificate,
+            key: key.serialize_pem(),
+        })
     }
 }
 
@@ -77,7 +93,9 @@ fn params(name: &str, organisation: Option<&str>) -> Result<CertificateParams> {
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     if let Some(organisation) = organisation {
-        params.distinguished_name.push(DnType::OrganizationName, organisation);
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, organisation);
     }
     let now = OffsetDateTime::now_utc();
     params.not_before = now - BACKDATED;
@@ -129,7 +147,8 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
         .mode(0o600)
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -157,10 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn certificates_carry_names_and_addresses() {
+    fn a_host_name_that_no_certificate_can_carry_is_named() {
         let authority = Authority::new("test").expect("authority");
-        let one = authority.issue("a", Some("b"), &["a.svc", "10.0.0.1"]).expect("certificate");
-        assert!(one.certificate.contains("BEGIN CERTIFICATE"));
-        assert!(authority.issue("a", None, &["no host name"]).is_ok() || one.key.contains("PRIVATE"));
+        let one = authority
+            .issue("a", Some("b"), &["a.svc", "10.0.0.1"])
+            .expect("certificate");
+        assert!(one.certificate.contains("BEGIN CERTIFICATE") && one.key.contains("BEGIN PRIVATE KEY"));
+        let error = authority.issue("a", None, &["größe.svc"]).expect_err("not ASCII");
+        assert!(error.to_string().contains("größe.svc"), "{error}");
     }
 }

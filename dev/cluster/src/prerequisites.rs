@@ -25,8 +25,14 @@ pub fn ensure() -> Result<()> {
     packages.dedup();
     let command = format!("apt-get install --no-install-recommends {}", packages.join(" "));
     if must_be_root().is_err() || !Path::new("/etc/debian_version").exists() || locate("apt-get").is_none() {
-        let list: Vec<_> = absent.iter().map(|need| format!("  {}: {}", need.provides, need.purpose)).collect();
-        bail!("missing on this machine:\n{}\non Debian: {command}", list.join("\n"));
+        let list: Vec<_> = absent
+            .iter()
+            .map(|need| format!("  {}: {}", need.provides, need.purpose))
+            .collect();
+        bail!(
+            "missing on this machine:\n{}\non Debian: {command}",
+            list.join("\n")
+        );
     }
     eprintln!("• {command} …");
     apt(&["update", "--quiet=2"])?;
@@ -51,7 +57,10 @@ fn apt(args: &[&str]) -> Result<()> {
         .status()
         .context("cannot start apt-get")?;
     if !status.success() {
-        bail!("`apt-get {}` failed ({status}); its reason is above", args.join(" "));
+        bail!(
+            "`apt-get {}` failed ({status}); its reason is above",
+            args.join(" ")
+        );
     }
     Ok(())
 }

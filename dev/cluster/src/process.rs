@@ -23,7 +23,11 @@ pub(crate) struct Spec {
 
 impl Spec {
     pub(crate) fn new(name: &'static str, program: PathBuf) -> Self {
-        Self { name, program, args: Vec::new() }
+        Self {
+            name,
+            program,
+            args: Vec::new(),
+        }
     }
 
     /// Adds `--flag=value`.
@@ -50,7 +54,12 @@ pub(crate) fn spawn(cluster: &Cluster, spec: &Spec) -> Result<()> {
     let entry = Cgroups::of(cluster.name())?.entry()?;
     // The shell joins the group, then becomes the program by a row of execs: the process id stays.
     let child = Command::new("setsid")
-        .args(["sh", "-c", r#"echo $$ > "$1" && shift && exec nsenter "$@""#, "sh"])
+        .args([
+            "sh",
+            "-c",
+            r#"echo $$ > "$1" && shift && exec nsenter "$@""#,
+            "sh",
+        ])
         .arg(entry)
         .arg(format!("--net={}", cluster.netns().display()))
         .arg("--")
@@ -62,7 +71,10 @@ pub(crate) fn spawn(cluster: &Cluster, spec: &Spec) -> Result<()> {
         .spawn()
         .with_context(|| format!("cannot start {}", spec.name))?;
     let pid = i32::try_from(child.id()).context("a process id that is none")?;
-    let record = Record { pid, started: started(pid).with_context(|| format!("{} ended at once", spec.name))? };
+    let record = Record {
+        pid,
+        started: started(pid).with_context(|| format!("{} ended at once", spec.name))?,
+    };
     let path = records(cluster).join(spec.name);
     fs::write(&path, serde_json::to_vec(&record)?).with_context(|| format!("cannot write {}", path.display()))
 }
@@ -76,12 +88,18 @@ pub(crate) fn check(cluster: &Cluster, name: &str) -> Result<()> {
     let log = cluster.logs().join(format!("{name}.log"));
     let text = fs::read_to_string(&log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
-    bail!("{name} has ended; read {}\n{}", log.display(), lines[lines.len().saturating_sub(8)..].join("\n"))
+    bail!(
+        "{name} has ended; read {}\n{}",
+        log.display(),
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    )
 }
 
 /// The names of the recorded processes, each with whether it runs.
 pub(crate) fn recorded(cluster: &Cluster) -> Vec<(String, bool)> {
-    let Ok(entries) = fs::read_dir(records(cluster)) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(records(cluster)) else {
+        return Vec::new();
+    };
     let mut all: Vec<_> = entries
         .flatten()
         .map(|entry| {
@@ -120,7 +138,9 @@ pub(crate) fn kill(cluster: &Cluster, name: &str) -> Result<()> {
     if let Some(record) = read(&path).filter(Record::alive) {
         signal(&[record.pid])?;
         wait::until(name, Duration::from_secs(10), || {
-            if record.alive() { bail!("process {} does not end", record.pid) }
+            if record.alive() {
+                bail!("process {} does not end", record.pid)
+            }
             Ok(())
         })?;
     }
@@ -144,7 +164,11 @@ pub(crate) fn signal(pids: &[i32]) -> Result<()> {
     let words = pids.iter().map(ToString::to_string);
     let sent = output(Command::new("/bin/kill").arg("-KILL").args(words));
     // One that ended by itself meanwhile is no failure.
-    if sent.is_err() && pids.iter().any(|pid| !ended(*pid)) { sent.map(drop) } else { Ok(()) }
+    if sent.is_err() && pids.iter().any(|pid| !ended(*pid)) {
+        sent.map(drop)
+    } else {
+        Ok(())
+    }
 }
 
 fn records(cluster: &Cluster) -> PathBuf {
@@ -187,14 +211,23 @@ mod tests {
         let pid = i32::try_from(std::process::id()).expect("process id");
         let started = started(pid).expect("own start time");
         assert!(Record { pid, started }.alive());
-        assert!(!Record { pid, started: started + 1 }.alive());
+        assert!(
+            !Record {
+                pid,
+                started: started + 1
+            }
+            .alive()
+        );
     }
 
     #[test]
     fn an_ended_process_is_seen_before_its_parent_looks() {
         let mut child = Command::new("true").spawn().expect("child");
         let pid = i32::try_from(child.id()).expect("process id");
-        wait::until("end", Duration::from_secs(5), || if ended(pid) { Ok(()) } else { bail!("runs") }).expect("ends");
+        wait::until("end", Duration::from_secs(5), || {
+            if ended(pid) { Ok(()) } else { bail!("runs") }
+        })
+        .expect("ends");
         child.wait().expect("waited for");
         assert!(ended(pid));
     }

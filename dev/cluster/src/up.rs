@@ -9,15 +9,15 @@ use dev_tools::{Cache, FileLock, Step, Tool, Toolbox, elapsed, install};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::backing::{self, NODE_PORTS};
+use crate::backing::{self, NODE_PORTS, Place};
 use crate::cgroup::Cgroups;
+use crate::down::clear;
 use crate::images::{self, Archive, BackingImages, Builder, ProductImages};
 use crate::process::{self, spawn};
-use crate::down::clear;
 use crate::{Cluster, Kubectl, Network, control_plane, node, pki, wait};
 
 /// The longest that one part may take; a machine with two cores needs a fifth of it.
-const PART_LIMIT: Duration = Duration::from_secs(180);
+const PART_LIMIT: Duration = Duration::from_mins(3);
 
 /// Starts the cluster with its backing services and waits until all of it is ready. A cluster that runs already
 /// from the same versions and manifests is kept.
@@ -45,14 +45,18 @@ pub fn up(cluster: &Cluster, builder: &Builder) -> Result<()> {
 /// Held by `up` and `down`, so that two runs in one checkout wait for each other.
 pub(crate) fn lock(cluster: &Cluster, cache: &Cache) -> Result<FileLock> {
     let path = cache.clusters().join(format!("{}.lock", cluster.name()));
-    Ok(FileLock::acquire(&path, || eprintln!("• another run works on this cluster; waiting for it …"))?)
+    Ok(FileLock::acquire(&path, || {
+        eprintln!("• another run works on this cluster; waiting for it …");
+    })?)
 }
 
 /// Namespaces, mounts and control groups are root's.
 pub(crate) fn must_be_root() -> Result<()> {
     let owner = fs::metadata("/proc/self").context("cannot read /proc")?.uid();
     if owner != 0 {
-        bail!("a cluster needs root, for namespaces and mounts; run as root, or use KUBECONFIG=… for your own cluster");
+        bail!(
+            "a cluster needs root, for namespaces and mounts; run as root, or use KUBECONFIG=… for your own cluster"
+        );
     }
     Ok(())
 }
@@ -68,7 +72,10 @@ pub fn load_recorded(cluster: &Cluster, cache: &Cache) -> Result<()> {
 /// Where `dev images` records what it built for this checkout.
 #[must_use]
 pub fn recorded_images(cluster: &Cluster, cache: &Cache) -> std::path::PathBuf {
-    cache.root().join("images").join(format!("{}.json", cluster.name()))
+    cache
+        .root()
+        .join("images")
+        .join(format!("{}.json", cluster.name()))
 }
 
 /// Imports the product's images into the running cluster; one that is there already costs nothing.
@@ -134,12 +141,17 @@ fn start(cluster: &Cluster, tools: &Toolbox, images: &BackingImages, kubectl: &K
     spawn(cluster, &node::containerd(cluster, &images.pause.reference)?)?;
     wait::until("containerd", PART_LIMIT, || node::ctr(cluster, &["version"]))?;
     import(cluster, &images.archives())?;
-    wait_for(cluster, "kube-apiserver", || kubectl.run(&["get", "--raw", "/readyz"]))?;
+    wait_for(cluster, "kube-apiserver", || {
+        kubectl.run(&["get", "--raw", "/readyz"])
+    })?;
     step.done();
 
     let step = begin(cluster, "node")?;
     node::cni(cluster, network)?;
-    spawn(cluster, &control_plane::controller_manager(cluster, network, tools))?;
+    spawn(
+        cluster,
+        &control_plane::controller_manager(cluster, network, tools),
+    )?;
     spawn(cluster, &control_plane::scheduler(cluster, tools))?;
     spawn(cluster, &node::kubelet(cluster, network, tools)?)?;
     spawn(cluster, &node::kube_proxy(cluster, network, tools))?;
@@ -148,16 +160,28 @@ fn start(cluster: &Cluster, tools: &Toolbox, images: &BackingImages, kubectl: &K
         backing::apply_namespaces(kubectl)?;
         kubectl.run(&["get", "serviceaccount", "default", "--namespace=backing"])
     })?;
-    backing::apply(cluster, network, tools, images, kubectl)?;
+    backing::apply(cluster, &Place::Node(network, tools), images, kubectl)?;
     wait_for(cluster, "kubelet", || {
-        kubectl.run(&["wait", "node", node::NODE_NAME, "--for=condition=Ready", "--timeout=5s"])
+        kubectl.run(&[
+            "wait",
+            "node",
+            node::NODE_NAME,
+            "--for=condition=Ready",
+            "--timeout=5s",
+        ])
     })?;
     step.done();
 
     let step = begin(cluster, "DNS, PostgreSQL, Kafka and the schema registry")?;
     for (namespace, workload) in backing::WORKLOADS {
         wait_for(cluster, workload, || {
-            kubectl.run(&["rollout", "status", workload, "--timeout=5s", &format!("--namespace={namespace}")])
+            kubectl.run(&[
+                "rollout",
+                "status",
+                workload,
+                "--timeout=5s",
+                &format!("--namespace={namespace}"),
+            ])
         })
         .with_context(|| format!("see `kubectl --namespace={namespace} describe {workload}`"))?;
     }
@@ -174,12 +198,21 @@ fn begin(cluster: &Cluster, name: &str) -> Result<Step> {
 fn wait_for(cluster: &Cluster, what: &str, mut ready: impl FnMut() -> Result<String>) -> Result<()> {
     let mut dead = None;
     let result = wait::until(what, PART_LIMIT, || {
-        dead = process::recorded(cluster).into_iter().find(|(_, alive)| !alive).map(|(name, _)| name);
-        if dead.is_some() { Ok(String::new()) } else { ready() }
+        dead = process::recorded(cluster)
+            .into_iter()
+            .find(|(_, alive)| !alive)
+            .map(|(name, _)| name);
+        if dead.is_some() {
+            Ok(String::new())
+        } else {
+            ready()
+        }
     });
     match dead {
         Some(name) => process::check(cluster, &name),
-        None => result.map(drop).with_context(|| format!("logs are in {}", cluster.logs().display())),
+        None => result
+            .map(drop)
+            .with_context(|| format!("logs are in {}", cluster.logs().display())),
     }
 }
 

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn every_pin_names_a_version() {
         for tool in Tool::ALL {
-            let version = tool.version().expect(tool.name());
+            let version = tool.version().expect("version");
             let digits = version.trim_start_matches('v');
             assert!(
                 digits.starts_with(|c: char| c.is_ascii_digit()),

@@ -22,7 +22,18 @@ pub struct BackingImages {
 
 impl BackingImages {
     pub(crate) fn archives(&self) -> [&Archive; 5] {
-        [&self.pause, &self.coredns, &self.postgres, &self.kafka, &self.registry]
+        [
+            &self.pause,
+            &self.coredns,
+            &self.postgres,
+            &self.kafka,
+            &self.registry,
+        ]
+    }
+
+    /// What goes to somebody's own cluster too.
+    pub(crate) fn services(&self) -> [&Archive; 3] {
+        [&self.postgres, &self.kafka, &self.registry]
     }
 }
 
@@ -31,7 +42,10 @@ pub fn backing(builder: &Builder, tools: &Toolbox, sources: &Path) -> Result<Bac
     let build = |name: &str, root: &RootFs| build(builder, sources, name, root);
     Ok(BackingImages {
         pause: build("pause", &pause(builder, sources)?)?,
-        coredns: build("coredns", &RootFs::base().file(tools.coredns(), "usr/bin/coredns"))?,
+        coredns: build(
+            "coredns",
+            &RootFs::base().file(tools.coredns(), "usr/bin/coredns"),
+        )?,
         postgres: build("postgres", &postgres(tools, sources)?)?,
         kafka: build("kafka", &kafka(tools, sources)?)?,
         registry: build("registry", &java(tools)?.tree(tools.apicurio(), "opt/registry"))?,
@@ -40,7 +54,11 @@ pub fn backing(builder: &Builder, tools: &Toolbox, sources: &Path) -> Result<Bac
 
 fn build(builder: &Builder, sources: &Path, name: &str, root: &RootFs) -> Result<Archive> {
     let own = sources.join(name).join("Containerfile");
-    let containerfile = if own.exists() { own } else { sources.join("Containerfile") };
+    let containerfile = if own.exists() {
+        own
+    } else {
+        sources.join("Containerfile")
+    };
     let digest = root.clone().file(&containerfile, "Containerfile").digest()?;
     let reference = format!("localhost/dev/{name}:{}", &digest[..12]);
     let file = builder.archive_file(&format!("dev-{name}"), &digest);
@@ -48,14 +66,23 @@ fn build(builder: &Builder, sources: &Path, name: &str, root: &RootFs) -> Result
         let step = builder.step(&format!("image {name}"))?;
         let context = builder.context(name)?;
         root.stage(&context.join("rootfs"))?;
-        let recipe = Recipe { containerfile: &containerfile, target: None, context: &context, reference: &reference };
+        let recipe = Recipe {
+            containerfile: &containerfile,
+            target: None,
+            context: &context,
+            reference: &reference,
+        };
         builder.build(&recipe, &step)?;
         builder.save(&reference, &file, &step)?;
         builder.forget_others(&format!("dev-{name}"), &file);
         std::fs::remove_dir_all(&context).context("cannot remove a build context")?;
         step.done();
     }
-    Ok(Archive { reference, also: Vec::new(), file })
+    Ok(Archive {
+        reference,
+        also: Vec::new(),
+        file,
+    })
 }
 
 /// Holds a pod's namespaces: a static program of a few lines.
@@ -63,7 +90,15 @@ fn pause(builder: &Builder, sources: &Path) -> Result<RootFs> {
     let program = builder.context("pause-program")?.join("pause");
     output(
         Command::new("cc")
-            .args(["-static", "-Os", "-s", "-Wall", "-Werror", "-Wl,--build-id=none", "-o"])
+            .args([
+                "-static",
+                "-Os",
+                "-s",
+                "-Wall",
+                "-Werror",
+                "-Wl,--build-id=none",
+                "-o",
+            ])
             .arg(&program)
             .arg(sources.join("pause/pause.c")),
     )?;
@@ -74,7 +109,11 @@ fn postgres(tools: &Toolbox, sources: &Path) -> Result<RootFs> {
     let bin = tools.postgres_bin()?;
     // /usr/lib/postgresql/15/bin → 15
     let home = bin.parent().context("PostgreSQL without a home")?;
-    let version = home.file_name().context("PostgreSQL without a version")?.to_string_lossy().into_owned();
+    let version = home
+        .file_name()
+        .context("PostgreSQL without a version")?
+        .to_string_lossy()
+        .into_owned();
     let share = PathBuf::from("/usr/share/postgresql").join(&version);
     let at = |path: &Path| path.to_string_lossy().trim_start_matches('/').to_owned();
     let mut root = RootFs::base();
@@ -84,7 +123,9 @@ fn postgres(tools: &Toolbox, sources: &Path) -> Result<RootFs> {
     }
     // `initdb` starts the server by a shell, and the start script is one.
     for name in ["sh", "mv", "rm", "sleep"] {
-        let program = prerequisites::find(name)?.canonicalize().with_context(|| format!("{name} is missing"))?;
+        let program = prerequisites::find(name)?
+            .canonicalize()
+            .with_context(|| format!("{name} is missing"))?;
         root = root.program(&program, &format!("bin/{name}"))?;
     }
     Ok(root
@@ -100,12 +141,16 @@ fn java(tools: &Toolbox) -> Result<RootFs> {
     let home = tools.jdk_home();
     let root = RootFs::base().tree(&home, "opt/java");
     // The other libraries of the runtime find the system's parts among these.
-    root.libraries_except(&home.join("bin/java"), &home)?.libraries_except(&home.join("lib/server/libjvm.so"), &home)
+    root.libraries_except(&home.join("bin/java"), &home)?
+        .libraries_except(&home.join("lib/server/libjvm.so"), &home)
 }
 
 fn kafka(tools: &Toolbox, sources: &Path) -> Result<RootFs> {
     Ok(java(tools)?
         .tree(tools.kafka_libs(), "opt/kafka/lib")
         .text("opt/kafka/VERSION", &Tool::Kafka.version()?)
-        .file(sources.join("kafka/log4j2.properties"), "opt/kafka/log4j2.properties"))
+        .file(
+            sources.join("kafka/log4j2.properties"),
+            "opt/kafka/log4j2.properties",
+        ))
 }

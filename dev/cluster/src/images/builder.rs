@@ -6,8 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use dev_tools::{Cache, Step};
-
-use crate::command::output;
+use serde::{Deserialize, Serialize};
 
 /// Which program builds images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +16,7 @@ enum Engine {
 }
 
 /// An image with the archive that a node imports it from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Archive {
     /// The full name with its tag.
     pub(crate) reference: String,
@@ -25,6 +24,14 @@ pub(crate) struct Archive {
     pub(crate) also: Vec<String>,
     /// The file.
     pub(crate) file: PathBuf,
+}
+
+impl Archive {
+    /// The image's name in a registry's repository: `<repository>/<last part of its name>:<tag>`.
+    pub(crate) fn remote(&self, repository: &str) -> String {
+        let last = self.reference.rsplit('/').next().unwrap_or(&self.reference);
+        format!("{repository}/{last}")
+    }
 }
 
 /// What to build: a Containerfile's target from a context folder.
@@ -54,7 +61,20 @@ impl Builder {
         };
         let dir = cache.root().join("images");
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        Ok(Self { engine, dir, logs: cache.logs() })
+        Ok(Self {
+            engine,
+            dir,
+            logs: cache.logs(),
+        })
+    }
+
+    /// Deletes all archives, records and buildah's storage.
+    pub fn forget(cache: &Cache) -> Result<()> {
+        let dir = cache.root().join("images");
+        if dir.exists() {
+            fs::remove_dir_all(&dir).with_context(|| format!("cannot delete {}", dir.display()))?;
+        }
+        Ok(())
     }
 
     /// Where the archive of an image with this digest belongs.
@@ -92,7 +112,10 @@ impl Builder {
                 command
             }
         };
-        command.arg("--file").arg(recipe.containerfile).args(["--tag", recipe.reference]);
+        command
+            .arg("--file")
+            .arg(recipe.containerfile)
+            .args(["--tag", recipe.reference]);
         if let Some(target) = recipe.target {
             command.args(["--target", target]);
         }
@@ -106,32 +129,42 @@ impl Builder {
         match self.engine {
             Engine::Buildah => {
                 let target = format!("oci-archive:{}:{reference}", partial.display());
-                step.run(self.buildah().args(["push", "--disable-compression", reference, &target]))?;
+                step.run(
+                    self.buildah()
+                        .args(["push", "--disable-compression", reference, &target]),
+                )?;
             }
-            Engine::Docker => step.run(Command::new("docker").args(["save", "--output"]).arg(&partial).arg(reference))?,
+            Engine::Docker => step.run(
+                Command::new("docker")
+                    .args(["save", "--output"])
+                    .arg(&partial)
+                    .arg(reference),
+            )?,
         }
         fs::rename(&partial, file).with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// Pushes a built image to a registry under another name.
-    pub(crate) fn push(&self, reference: &str, remote: &str, step: &Step) -> Result<()> {
+    /// Pushes an archived image to a registry under another name.
+    pub(crate) fn push(&self, archive: &Archive, remote: &str, step: &Step) -> Result<()> {
         match self.engine {
-            Engine::Buildah => step.run(self.buildah().args(["push", reference, &format!("docker://{remote}")]))?,
+            Engine::Buildah => {
+                let (from, to) = (
+                    format!("oci-archive:{}", archive.file.display()),
+                    format!("docker://{remote}"),
+                );
+                step.run(Command::new("skopeo").args(["copy", &from, &to]))?;
+            }
             Engine::Docker => {
-                step.run(Command::new("docker").args(["tag", reference, remote]))?;
+                step.run(
+                    Command::new("docker")
+                        .args(["load", "--input"])
+                        .arg(&archive.file),
+                )?;
+                step.run(Command::new("docker").args(["tag", &archive.reference, remote]))?;
                 step.run(Command::new("docker").args(["push", remote]))?;
             }
         }
         Ok(())
-    }
-
-    /// Whether the builder's own storage has an image.
-    pub(crate) fn has(&self, reference: &str) -> bool {
-        let mut command = match self.engine {
-            Engine::Buildah => self.buildah(),
-            Engine::Docker => Command::new("docker"),
-        };
-        output(command.args(["inspect", "--type", "image", reference])).is_ok()
     }
 
     /// Removes archives of the same image that were built from something else.
@@ -141,7 +174,9 @@ impl Builder {
             let path = entry.path();
             let file = entry.file_name().to_string_lossy().into_owned();
             // Twelve hexadecimal digits and the extension: `tracking-…` is no `tracking`-something.
-            let digest = file.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".tar"));
+            let digest = file
+                .strip_prefix(&prefix)
+                .and_then(|rest| rest.strip_suffix(".tar"));
             if path != keep && digest.is_some_and(|digest| digest.len() == 12) {
                 // An archive that stays costs space only.
                 let _ = fs::remove_file(path);

@@ -31,7 +31,7 @@ pub struct ProductImages {
     /// The operator's tag.
     pub operator: String,
     /// What a node imports.
-    archives: Vec<(String, Vec<String>, PathBuf)>,
+    archives: Vec<Archive>,
 }
 
 impl ProductImages {
@@ -41,7 +41,9 @@ impl ProductImages {
             return Ok(None);
         }
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).map(Some).with_context(|| format!("{} is damaged; delete it", path.display()))
+        serde_json::from_str(&text)
+            .map(Some)
+            .with_context(|| format!("{} is damaged; delete it", path.display()))
     }
 
     /// Records the images for `dev up` and `dev load`.
@@ -49,13 +51,8 @@ impl ProductImages {
         crate::pki::write(path, &serde_json::to_string_pretty(self)?)
     }
 
-    pub(crate) fn archives(&self) -> Vec<Archive> {
-        let archive = |(reference, also, file): &(String, Vec<String>, PathBuf)| Archive {
-            reference: reference.clone(),
-            also: also.clone(),
-            file: file.clone(),
-        };
-        self.archives.iter().map(archive).collect()
+    pub(crate) fn archives(&self) -> &[Archive] {
+        &self.archives
     }
 }
 
@@ -76,22 +73,32 @@ pub fn product(builder: &Builder, checkout: &Checkout, registry: Option<&str>) -
     }
     let containerfile = checkout.path().join("Containerfile");
     let common = base.clone().file(&containerfile, "Containerfile");
-    let roots = programs.map(|(program, _)| RootFs::default().file(target.join(program), &format!("usr/bin/{program}")));
+    let roots = programs
+        .map(|(program, _)| RootFs::default().file(target.join(program), &format!("usr/bin/{program}")));
     let digest = |program: &RootFs| -> Result<String> {
-        let parts = RootFs::default().text("base", &common.digest()?).text("program", &program.digest()?);
+        let parts = RootFs::default()
+            .text("base", &common.digest()?)
+            .text("program", &program.digest()?);
         parts.digest()
     };
     let [workloads, operator] = [digest(&roots[0])?, digest(&roots[1])?];
     let tag = |digest: &str| format!("{version}-g{}", &digest[..8]);
     let images: Vec<Image> = WORKLOADS
         .into_iter()
-        .map(|target| Image { target, tag: tag(&workloads), digest: workloads.clone() })
-        .chain([Image { target: OPERATOR, tag: tag(&operator), digest: operator.clone() }])
+        .map(|target| Image {
+            target,
+            tag: tag(&workloads),
+            digest: workloads.clone(),
+        })
+        .chain([Image {
+            target: OPERATOR,
+            tag: tag(&operator),
+            digest: operator.clone(),
+        }])
         .collect();
 
     let built = |image: &Image| builder.archive_file(image.target, &image.digest).exists();
-    let pushable = |image: &Image| registry.is_none() || builder.has(&reference(image));
-    if !images.iter().all(|image| built(image) && pushable(image)) {
+    if !images.iter().all(built) {
         let step = builder.step("images of the operator and the workloads")?;
         let context = builder.context("product")?;
         base.stage(&context.join("base"))?;
@@ -104,18 +111,22 @@ pub fn product(builder: &Builder, checkout: &Checkout, registry: Option<&str>) -
         fs::remove_dir_all(&context).context("cannot remove a build context")?;
         step.done();
     }
+    let archives: Vec<_> = images
+        .iter()
+        .map(|image| Archive {
+            reference: reference(image),
+            also: vec![format!("{REPOSITORY}/{}:{version}", image.target)],
+            file: builder.archive_file(image.target, &image.digest),
+        })
+        .collect();
     if let Some(registry) = registry {
-        push(builder, &images, registry, &version)?;
+        push(builder, &archives, registry)?;
     }
-    let also = |image: &Image| vec![format!("{REPOSITORY}/{}:{version}", image.target)];
     Ok(ProductImages {
         repository: registry.unwrap_or(REPOSITORY).to_owned(),
         workloads: tag(&workloads),
         operator: tag(&operator),
-        archives: images
-            .iter()
-            .map(|image| (reference(image), also(image), builder.archive_file(image.target, &image.digest)))
-            .collect(),
+        archives,
     })
 }
 
@@ -125,7 +136,12 @@ fn reference(image: &Image) -> String {
 
 fn build(builder: &Builder, image: &Image, containerfile: &Path, context: &Path, step: &Step) -> Result<()> {
     let reference = reference(image);
-    let recipe = Recipe { containerfile, target: Some(image.target), context, reference: &reference };
+    let recipe = Recipe {
+        containerfile,
+        target: Some(image.target),
+        context,
+        reference: &reference,
+    };
     builder.build(&recipe, step)?;
     let file = builder.archive_file(image.target, &image.digest);
     builder.save(&reference, &file, step)?;
@@ -133,11 +149,16 @@ fn build(builder: &Builder, image: &Image, containerfile: &Path, context: &Path,
     Ok(())
 }
 
-fn push(builder: &Builder, images: &[Image], registry: &str, version: &str) -> Result<()> {
-    for image in images {
-        let step = builder.step(&format!("push {}", image.target))?;
-        for tag in [image.tag.as_str(), version] {
-            builder.push(&reference(image), &format!("{registry}/{}:{tag}", image.target), &step)?;
+fn push(builder: &Builder, archives: &[Archive], registry: &str) -> Result<()> {
+    for archive in archives {
+        let step = builder.step(&format!("push {}", archive.remote(registry)))?;
+        builder.push(archive, &archive.remote(registry), &step)?;
+        for tag in &archive.also {
+            let tagged = Archive {
+                reference: tag.clone(),
+                ..archive.clone()
+            };
+            builder.push(archive, &tagged.remote(registry), &step)?;
         }
         step.done();
     }
@@ -149,7 +170,13 @@ fn compile(builder: &Builder, checkout: &Checkout) -> Result<(PathBuf, String)> 
     let step = builder.step("compile the operator and the workloads")?;
     step.run(
         Command::new("cargo")
-            .args(["build", "--release", "--locked", "--package=logistics", "--package=logistics-operator"])
+            .args([
+                "build",
+                "--release",
+                "--locked",
+                "--package=logistics",
+                "--package=logistics-operator",
+            ])
             .current_dir(checkout.path()),
     )?;
     step.done();
@@ -159,8 +186,12 @@ fn compile(builder: &Builder, checkout: &Checkout) -> Result<(PathBuf, String)> 
             .current_dir(checkout.path()),
     )?;
     let metadata: Value = serde_json::from_str(&metadata).context("cargo's description of the workspace")?;
-    let target = metadata["target_directory"].as_str().context("the workspace has no target folder")?;
-    let packages = metadata["packages"].as_array().context("the workspace has no packages")?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .context("the workspace has no target folder")?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("the workspace has no packages")?;
     let version = packages
         .iter()
         .find(|package| package["name"] == "logistics")

@@ -34,12 +34,17 @@ pub(crate) struct RootFs {
 impl RootFs {
     /// The files that every program may expect: the user, the name service and public certificates.
     pub(crate) fn base() -> Self {
-        let passwd = format!("root:x:0:0:root:/:/sbin/nologin\nnonroot:x:{NONROOT}:{NONROOT}:nonroot:/tmp:/sbin/nologin\n");
+        let passwd = format!(
+            "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:{NONROOT}:{NONROOT}:nonroot:/tmp:/sbin/nologin\n"
+        );
         Self::default()
             .text("etc/passwd", &passwd)
             .text("etc/group", &format!("root:x:0:\nnonroot:x:{NONROOT}:\n"))
             .text("etc/nsswitch.conf", "hosts: files dns\n")
-            .file("/etc/ssl/certs/ca-certificates.crt", "etc/ssl/certs/ca-certificates.crt")
+            .file(
+                "/etc/ssl/certs/ca-certificates.crt",
+                "etc/ssl/certs/ca-certificates.crt",
+            )
             .text("tmp/.keep", "")
     }
 
@@ -89,9 +94,11 @@ impl RootFs {
         for (at, source) in &self.entries {
             hash.update(at);
             match source {
-                Source::File(path) => hash.update(
-                    fs::read(path).with_context(|| format!("cannot read {}, which goes into an image", path.display()))?,
-                ),
+                Source::File(path) => {
+                    hash.update(fs::read(path).with_context(|| {
+                        format!("cannot read {}, which goes into an image", path.display())
+                    })?);
+                }
                 Source::Tree(path) => hash.update(path.as_os_str().as_encoded_bytes()),
                 Source::Text(text) => hash.update(text),
             }
@@ -110,13 +117,19 @@ impl RootFs {
                 Source::File(path) => fs::copy(path, &target).map(drop),
                 Source::Text(text) => fs::write(&target, text),
                 Source::Tree(path) => {
-                    output(Command::new("cp").args(["-a", "--no-target-directory"]).arg(path).arg(&target))?;
+                    output(
+                        Command::new("cp")
+                            .args(["-a", "--no-target-directory"])
+                            .arg(path)
+                            .arg(&target),
+                    )?;
                     Ok(())
                 }
             }
             .with_context(|| format!("cannot make {}", target.display()))?;
             if at.starts_with("tmp/") {
-                fs::set_permissions(parent, fs::Permissions::from_mode(0o1777)).context("cannot open /tmp to all")?;
+                fs::set_permissions(parent, fs::Permissions::from_mode(0o1777))
+                    .context("cannot open /tmp to all")?;
             }
         }
         Ok(())
@@ -180,10 +193,17 @@ mod tests {
     fn a_program_is_staged_with_its_loader() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let shell = Path::new("/bin/sh").canonicalize().expect("a shell");
-        RootFs::base().program(&shell, "bin/sh").expect("libraries").stage(folder.path()).expect("staged");
+        RootFs::base()
+            .program(&shell, "bin/sh")
+            .expect("libraries")
+            .stage(folder.path())
+            .expect("staged");
         assert!(folder.path().join("bin/sh").is_file());
         assert!(folder.path().join("etc/passwd").is_file());
-        let mode = fs::metadata(folder.path().join("tmp")).expect("tmp").permissions().mode();
+        let mode = fs::metadata(folder.path().join("tmp"))
+            .expect("tmp")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o7777, 0o1777);
     }
 }

@@ -1,0 +1,47 @@
+# The only door. A cluster belongs to this checkout; tools and state are in ~/.cache/logistics-platform (LOGISTICS_CACHE).
+
+DEV := cargo run --quiet --package dev-cluster --
+# Only a KUBECONFIG given to make chooses another cluster; the shell's own variable does not.
+ifeq ($(origin KUBECONFIG),command line)
+export DEMO_KUBECONFIG := $(KUBECONFIG)
+endif
+unexport KUBECONFIG
+export CONTAINER ?= buildah
+export REGISTRY
+export DEMO_ARGS
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test cluster cluster-down kubeconfig images lint clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Bring everything up and send real shipments (KUBECONFIG=… REGISTRY=…: on your own cluster)
+	@dev/demo.sh
+
+test: ## Run every test, the end-to-end ones on a real cluster
+	@dev/test.sh
+
+cluster: ## Start Kubernetes, PostgreSQL, Kafka and the schema registry, with the operator
+	@dev/prerequisites.sh
+	@$(DEV) images >/dev/null
+	@$(DEV) up
+	@$(DEV) install
+
+cluster-down: ## Stop the cluster and leave nothing behind
+	@$(DEV) down
+
+kubeconfig: ## Print the path of the running cluster's kubeconfig
+	@$(DEV) kubeconfig
+
+images: ## Build the images (CONTAINER=docker: by Docker; REGISTRY=…: push them there)
+	@dev/prerequisites.sh
+	@$(DEV) images $(if $(REGISTRY),--push $(REGISTRY))
+
+lint: ## Check formatting, lints, shell scripts, licences and known flaws of the crates
+	@dev/lint.sh
+
+clean: ## Stop the cluster and delete what was built here (built tools stay in the cache)
+	@$(DEV) down
+	@$(DEV) forget
+	@cargo clean

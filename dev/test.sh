@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Every test: first those that need no cluster, then the end-to-end ones on a cluster that is taken down in any case.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+dev() { cargo run --quiet --package dev-cluster -- "$@"; }
+
+output=$(mktemp)
+finish() {
+    status=$?
+    trap - EXIT
+    dev down || status=1
+    # The lines `test result: ok. 12 passed; 0 failed; 0 ignored; …` of every test program.
+    awk '/^test result:/ { passed += $4; failed += $6; skipped += $8 }
+         END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$output"
+    rm -f "$output"
+    ((status == 0)) && echo "all tests passed in $((SECONDS / 60)) min $((SECONDS % 60)) s" ||
+        echo "the tests failed after $((SECONDS / 60)) min $((SECONDS % 60)) s; the reason is above" >&2
+    exit "$status"
+}
+
+run() {
+    echo "• $* …"
+    "$@" 2>&1 | tee -a "$output"
+}
+
+dev/prerequisites.sh
+trap finish EXIT
+dev tools
+run cargo test --workspace --exclude dev-e2e
+dev images
+dev up
+dev install
+run cargo test --package dev-e2e
