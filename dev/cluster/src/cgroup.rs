@@ -103,10 +103,10 @@ fn hierarchies() -> Result<Vec<PathBuf>> {
         return Ok(vec![PathBuf::from(ROOT)]);
     }
     let entries = fs::read_dir(ROOT).with_context(|| format!("cannot read {ROOT}"))?;
-    // `cpu,cpuacct` and the like are links to the same hierarchy; `unified` is cgroup v2's, which the kubelet ignores here.
+    // `cpu,cpuacct` and the like are links to the same hierarchy.
     Ok(entries
         .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != "unified")
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .collect())
 }

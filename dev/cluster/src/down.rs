@@ -53,18 +53,30 @@ fn keep_images(cluster: &Cluster) -> Result<()> {
         process::signal(&pods)?;
         bail!("processes {pods:?} do not end")
     })?;
-    for kind in ["tasks", "containers"] {
-        let list = node::ctr(cluster, &[kind, "ls", "-q"])?;
-        let ids: Vec<_> = list.lines().filter(|line| !line.is_empty()).collect();
-        if !ids.is_empty() {
-            let verb: &[&str] = if kind == "tasks" {
-                &[kind, "delete", "--force"]
-            } else {
-                &[kind, "delete"]
-            };
-            node::ctr(cluster, &[verb, &ids].concat())?;
+    wait::until("removing the containers", Duration::from_secs(20), || {
+        for task in ids(cluster, "tasks")? {
+            // It may be gone by now: containerd removes the tasks of killed processes itself.
+            let _ = node::ctr(cluster, &["tasks", "delete", "--force", &task]);
         }
-    }
+        let containers = ids(cluster, "containers")?;
+        if containers.is_empty() {
+            return Ok(());
+        }
+        let words = ["containers", "delete"]
+            .into_iter()
+            .chain(containers.iter().map(String::as_str));
+        node::ctr(cluster, &words.collect::<Vec<_>>()).map(drop)
+    })?;
     process::kill(cluster, "containerd")?;
     pki::write(&cluster.image_store_clean(), "")
+}
+
+/// What containerd has of a kind.
+fn ids(cluster: &Cluster, kind: &str) -> Result<Vec<String>> {
+    let list = node::ctr(cluster, &[kind, "ls", "-q"])?;
+    Ok(list
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
 }

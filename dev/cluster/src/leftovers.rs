@@ -128,12 +128,16 @@ fn strays(cluster: &Cluster) -> Vec<PathBuf> {
             .into_iter()
             .filter(|link| fs::read_link(link).is_ok_and(|target| target.starts_with(cluster.state()))),
     );
-    let prefix = format!("{}-", cluster.name());
-    strays.extend(entries(Path::new(CNI_RESULTS)).into_iter().filter(|path| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
-    }));
+    let run = cluster.run().to_string_lossy();
+    strays.extend(
+        entries(Path::new(CNI_RESULTS))
+            .into_iter()
+            // A result names the pod's network namespace, which is among the cluster's files.
+            .filter(|path| fs::read_to_string(path).is_ok_and(|text| text.contains(run.as_ref()))),
+    );
     strays.sort();
+    // The containers of a pod share a shim.
+    strays.dedup();
     strays
 }
 

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage, 3 the answer is no (`status`: not
 //! all of it runs; `verify-clean`: something is left). `demo` passes on the demo's own.
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -176,16 +177,30 @@ fn run(command: Do) -> Result<ExitCode> {
         Do::Down => down(&Cluster::locate()?)?,
         Do::VerifyClean => {
             let left = leftovers::find(&Cluster::locate()?)?;
-            for line in &left {
-                println!("{line}");
-            }
+            say(&left.join("\n"))?;
             return Ok(yes_or_no(left.is_empty()));
         }
-        Do::Kubeconfig => println!("{}", running()?.kubeconfig().display()),
-        Do::Facts => print!("{}", std::fs::read_to_string(running()?.facts())?),
-        Do::Status => return Ok(yes_or_no(status(&Cluster::locate()?)?)),
+        Do::Kubeconfig => say(&running()?.kubeconfig().display().to_string())?,
+        Do::Facts => say(&std::fs::read_to_string(running()?.facts())?)?,
+        Do::Status => {
+            let (text, all) = status(&Cluster::locate()?)?;
+            say(&text)?;
+            return Ok(yes_or_no(all));
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes an answer, with a line end, to the output; a reader that has seen enough is no failure.
+fn say(text: &str) -> Result<()> {
+    let text = text.trim_end();
+    if text.is_empty() {
+        return Ok(());
+    }
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// The cluster, if it was brought up.
@@ -221,16 +236,15 @@ fn print_path(program: &str) -> Result<()> {
         "cargo-deny" => install(&[Tool::CargoDeny])?.cargo_deny(),
         other => bail!("unknown program `{other}`; known are: kubectl, helm, cargo-deny"),
     };
-    println!("{}", path.display());
-    Ok(())
+    say(&path.display().to_string())
 }
 
 fn build_images(push: Option<&str>, program: &str) -> Result<()> {
     let (checkout, cache) = (Checkout::locate()?, Cache::locate()?);
     let images = images::product(&Builder::new(&cache, program)?, &checkout, push)?;
     images.write(&recorded_images(&Cluster::of(&checkout, &cache)?, &cache))?;
-    println!("repository={}", images.repository);
-    println!("workloads={}", images.workloads);
-    println!("operator={}", images.operator);
-    Ok(())
+    say(&format!(
+        "repository={}\nworkloads={}\noperator={}",
+        images.repository, images.workloads, images.operator
+    ))
 }

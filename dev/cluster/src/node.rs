@@ -59,7 +59,6 @@ state = "{run}"
 pub(crate) fn cni(cluster: &Cluster, network: Network) -> Result<()> {
     let config = json!({
         "cniVersion": "0.4.0",
-        // The name is part of the files the library keeps outside the cluster's folders.
         "name": cluster.name(),
         "plugins": [
             {

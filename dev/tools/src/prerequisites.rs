@@ -29,7 +29,6 @@ pub const DEBIAN: &[Prerequisite] = &[
     need("cc", "gcc", "to link Rust programs and build the pause image"),
     need("c++", "g++", "to build the Kafka client library"),
     need("make", "make", "to build the Kafka client library"),
-    need("cmake", "cmake", "to build the Kafka client library"),
     need("pkg-config", "pkg-config", "to find OpenSSL"),
     need(
         "/usr/include/openssl/ssl.h",
