@@ -239,3 +239,6 @@ fn invalid(field: &'static str, value: impl Into<String>, remedy: &'static str) 
         remedy,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,20 +51,20 @@ impl Testbed {
     /// A platform with everything, its database migrated for `services`.
     pub async fn start(services: &[&ServiceMigrations]) -> Result<Self> {
         let mut testbed = Self::database_only().await?;
-        let (kafka, registry) =
-            tokio::try_join!(dev_rig::shared::kafka(), dev_rig::shared::schema_registry())?;
-        testbed.registry = Some(registry);
-        testbed.use_log(&kafka.bootstrap_servers).await?;
-        registry::register(&registry.url, &testbed.topic_prefix).await?;
+        testbed.use_shared_servers().await?;
         testbed.migrate(services).await?;
         Ok(testbed)
     }
 
     /// A platform with a database that is still empty, and neither event log nor registry.
     pub async fn database_only() -> Result<Self> {
+        Self::on(dev_rig::shared::postgres().await?).await
+    }
+
+    /// The same on a database server of the test's own, for example one that it kills.
+    pub async fn on(postgres: &'static dev_rig::Postgres) -> Result<Self> {
         // The first one stays; they are all the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let postgres = dev_rig::shared::postgres().await?;
         let database = postgres.make_database("platform").await?;
         let testbed = Self {
             issuer: Issuer::generate(ISSUER, AUDIENCE)?,
@@ -189,6 +189,16 @@ impl Testbed {
     /// The event log.
     pub fn log(&self) -> Result<&Log> {
         self.log.as_ref().context("this testbed has no event log")
+    }
+
+    /// Makes the topics and the subjects on the servers that the tests share, and uses them.
+    pub async fn use_shared_servers(&mut self) -> Result<()> {
+        let (kafka, registry) =
+            tokio::try_join!(dev_rig::shared::kafka(), dev_rig::shared::schema_registry())?;
+        self.use_log(&kafka.bootstrap_servers).await?;
+        registry::register(&registry.url, &self.topic_prefix).await?;
+        self.registry = Some(registry);
+        Ok(())
     }
 
     /// Makes the topics on these brokers, and uses them.

@@ -278,3 +278,6 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
     };
     (stated == by_type).then_some(stated)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,5 +3,6 @@
 mod events;
 mod identity;
 mod input;
+mod limits;
 mod replay;
 mod support;

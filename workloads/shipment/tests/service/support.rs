@@ -1,5 +1,7 @@
 //! A running service and its callers.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use logistics_chassis::service::RunError;
 use logistics_chassis::shutdown::Shutdown;
@@ -62,6 +64,7 @@ impl Service {
 pub(crate) struct Caller {
     client: ShipmentServiceClient<Channel>,
     bearer: Option<MetadataValue<Ascii>>,
+    deadline: Option<Duration>,
 }
 
 impl Caller {
@@ -69,6 +72,15 @@ impl Caller {
         Self {
             client: service.client.clone(),
             bearer,
+            deadline: None,
+        }
+    }
+
+    /// With a deadline, which the service is told.
+    pub(crate) fn within(self, deadline: Duration) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
         }
     }
 
@@ -83,6 +95,9 @@ impl Caller {
         let mut request = Request::new(message);
         if let Some(bearer) = &self.bearer {
             request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline);
         }
         request
     }
