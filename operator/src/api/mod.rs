@@ -1,0 +1,88 @@
+//! The custom resource `LogisticsPlatform`, version `v1alpha1`.
+//!
+//! These types are the source of `crds/logisticsplatforms.yaml`: descriptions, defaults, bounds and rules are written
+//! here only. A rule's message names the field, what is wrong and what to write instead.
+
+#![allow(
+    unreachable_pub,
+    reason = "`KubeSchema` repeats each type, with its visibility, inside a function"
+)]
+
+mod backing;
+mod crd;
+mod status;
+mod text;
+mod workloads;
+
+pub use backing::{
+    Auth, CaRef, Compatibility, Credentials, Database, Jwks, JwksRef, Kafka, LocalRef, SchemaRegistry, Tls,
+    TlsMode, Topics,
+};
+pub use crd::{definition, to_yaml};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+pub use status::{PlatformStatus, SubjectStatus, TopicStatus, WorkloadStatus};
+pub use text::Quantity;
+pub use workloads::{
+    Image, LogLevel, Observability, Otlp, PullPolicy, ResourceList, Resources, WorkloadSpec, Workloads,
+};
+
+/// API group of all kinds of this project.
+pub const GROUP: &str = "logistics-platform.io";
+
+/// Longest name of a platform: the names of its children must fit into 63 characters.
+pub const MAX_NAME_LENGTH: usize = 40;
+
+/// What a whole event-driven logistics platform should be.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "logistics-platform.io",
+    version = "v1alpha1",
+    kind = "LogisticsPlatform",
+    plural = "logisticsplatforms",
+    namespaced,
+    shortname = "lp",
+    category = "logistics",
+    status = "PlatformStatus",
+    derive = "PartialEq",
+    doc = "An event-driven logistics platform: three gRPC workloads with their topics, schemas and database.",
+    validation = Rule::new("self.metadata.name.size() <= 40")
+        .message("metadata.name: has more than 40 characters; choose a shorter name, as names of children are made from it"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name: must start with a letter and hold only a-z, 0-9 and '-', as Services are named after it"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
+    printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct LogisticsPlatformSpec {
+    /// Release to run: the image tag of the three workloads, for example "0.1.0".
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
+        .message("spec.version: is not an image tag; use letters, digits, '.', '_' and '-', for example \"0.1.0\""))]
+    pub version: String,
+    /// Where the images come from.
+    #[serde(default)]
+    pub image: Image,
+    /// How each workload runs.
+    #[serde(default)]
+    pub workloads: Workloads,
+    /// The event backbone.
+    pub kafka: Kafka,
+    /// Where the schemas of events are registered.
+    pub schema_registry: SchemaRegistry,
+    /// The PostgreSQL database of this platform; no other platform may use it.
+    pub database: Database,
+    /// Whose tokens the workloads accept.
+    pub auth: Auth,
+    /// Logs and traces.
+    #[serde(default)]
+    pub observability: Observability,
+}

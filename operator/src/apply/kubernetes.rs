@@ -1,0 +1,244 @@
+//! Writes to the Kubernetes API: server-side apply with one field manager.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use either::Either;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::core::DynamicObject;
+use kube::{Client, Error};
+use serde_json::Value;
+
+use crate::child::{ChildId, Live};
+use crate::names::{MANAGER, Names};
+use crate::observe::Cache;
+use crate::plan::{Action, Blocked, Change};
+use crate::telemetry::Metrics;
+
+/// Longest time that a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The revision of an empty etcd, which no object ever has. An apply that claims it fails on an object that exists and
+/// makes one that does not: a create whose fields are owned like those of later applies.
+const NO_OBJECT: &str = "1";
+
+/// The Kubernetes API as the operator writes to it.
+pub struct Kubernetes {
+    client: Client,
+    metrics: Arc<Metrics>,
+}
+
+/// How a change ended.
+pub(super) enum Outcome {
+    /// It is made.
+    Done,
+    /// The object is not what was observed; the cache knows better now, or will soon.
+    Stale,
+}
+
+impl Kubernetes {
+    /// Writes through `client` and counts requests.
+    #[must_use]
+    pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
+        Self { client, metrics }
+    }
+
+    fn api(&self, namespace: &str, id: &ChildId) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &id.kind.resource())
+    }
+
+    async fn request<T>(
+        &self,
+        verb: &'static str,
+        id: &ChildId,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Failure> {
+        self.metrics.request(verb, id.kind.name());
+        match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(Failure::from(error)),
+            Err(_) => Err(Failure {
+                code: 0,
+                message: format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()),
+            }),
+        }
+    }
+
+    /// Makes one change.
+    pub(super) async fn change(
+        &self,
+        change: &Change,
+        names: Names<'_>,
+        uid: &str,
+        cache: &Cache,
+    ) -> Result<Outcome, Blocked> {
+        match &change.action {
+            Action::Create { object } => self.create(&change.id, object, names, uid, cache).await,
+            Action::Update { object, uid, .. } => self.update(&change.id, object, names, uid, cache).await,
+            Action::Delete { uid, .. } => self.delete(&change.id, names, uid, cache).await,
+        }
+    }
+
+    async fn apply(
+        &self,
+        verb: &'static str,
+        id: &ChildId,
+        namespace: &str,
+        object: &Value,
+    ) -> Result<Arc<Live>, Failure> {
+        let api = self.api(namespace, id);
+        let parameters = PatchParams::apply(MANAGER).force();
+        let patch = Patch::Apply(object);
+        let call = api.patch(&id.name, &parameters, &patch);
+        self.request(verb, id, call)
+            .await
+            .map(|object| Live::new(id.kind, object))
+    }
+
+    async fn create(
+        &self,
+        id: &ChildId,
+        object: &Value,
+        names: Names<'_>,
+        uid: &str,
+        cache: &Cache,
+    ) -> Result<Outcome, Blocked> {
+        let namespace = &names.0.namespace;
+        let mut object = object.clone();
+        object["metadata"]["resourceVersion"] = NO_OBJECT.into();
+        match self.apply("create", id, namespace, &object).await {
+            Ok(live) => {
+                cache.put(live);
+                Ok(Outcome::Done)
+            }
+            Err(failure) if failure.code == 409 => self.occupied(id, names, uid, cache).await,
+            Err(failure) => Err(failure.blocked(id, "CreateFailed")),
+        }
+    }
+
+    /// The name is taken: by ourselves, when the watch is behind, or by somebody else.
+    async fn occupied(
+        &self,
+        id: &ChildId,
+        names: Names<'_>,
+        uid: &str,
+        cache: &Cache,
+    ) -> Result<Outcome, Blocked> {
+        let api = self.api(&names.0.namespace, id);
+        let live = match self.request("get", id, api.get(&id.name)).await {
+            Ok(object) => Live::new(id.kind, object),
+            Err(failure) if failure.code == 404 => return Ok(Outcome::Stale),
+            Err(failure) => return Err(failure.blocked(id, "CreateFailed")),
+        };
+        if live.belongs_to(uid, &names.0.name) {
+            cache.put(live);
+            return Ok(Outcome::Stale);
+        }
+        Err(Blocked {
+            id: id.clone(),
+            reason: "NameTaken",
+            message: format!(
+                "{id} exists and does not belong to this platform; rename or delete it, or give the platform another name"
+            ),
+        })
+    }
+
+    async fn update(
+        &self,
+        id: &ChildId,
+        object: &Value,
+        names: Names<'_>,
+        uid: &str,
+        cache: &Cache,
+    ) -> Result<Outcome, Blocked> {
+        let mut object = object.clone();
+        object["metadata"]["uid"] = uid.into();
+        match self.apply("apply", id, &names.0.namespace, &object).await {
+            Ok(live) => {
+                cache.put(live);
+                Ok(Outcome::Done)
+            }
+            // Gone, or made anew by somebody else: the watch tells.
+            Err(failure) if failure.code == 409 || failure.code == 404 => Ok(Outcome::Stale),
+            Err(failure) => Err(failure.blocked(id, "UpdateFailed")),
+        }
+    }
+
+    async fn delete(
+        &self,
+        id: &ChildId,
+        names: Names<'_>,
+        uid: &str,
+        cache: &Cache,
+    ) -> Result<Outcome, Blocked> {
+        let namespace = &names.0.namespace;
+        let api = self.api(namespace, id);
+        let parameters = DeleteParams {
+            // A Job's pods would be left behind by default.
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let answer = self
+            .request("delete", id, api.delete(&id.name, &parameters))
+            .await;
+        match answer {
+            Ok(Either::Left(object)) if is_waiting(&object) => {
+                cache.put(Live::new(id.kind, object));
+                Ok(Outcome::Done)
+            }
+            Ok(_) => {
+                cache.deleted(namespace, id, uid);
+                Ok(Outcome::Done)
+            }
+            Err(failure) if failure.code == 404 => {
+                cache.deleted(namespace, id, uid);
+                Ok(Outcome::Done)
+            }
+            Err(failure) if failure.code == 409 => Ok(Outcome::Stale),
+            Err(failure) => Err(failure.blocked(id, "DeleteFailed")),
+        }
+    }
+}
+
+/// Whether an object stays until its finalizers are done.
+fn is_waiting(object: &DynamicObject) -> bool {
+    let meta = &object.metadata;
+    meta.deletion_timestamp.is_some() && meta.finalizers.as_ref().is_some_and(|list| !list.is_empty())
+}
+
+/// A request that failed.
+struct Failure {
+    /// HTTP status, 0 when there was no answer.
+    code: u16,
+    message: String,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Api(status) => Self {
+                code: status.code,
+                message: status.message,
+            },
+            other => Self {
+                code: 0,
+                message: other.to_string(),
+            },
+        }
+    }
+}
+
+impl Failure {
+    fn blocked(self, id: &ChildId, reason: &'static str) -> Blocked {
+        Blocked {
+            id: id.clone(),
+            reason,
+            message: format!("{id}: {}", self.message),
+        }
+    }
+}

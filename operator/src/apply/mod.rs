@@ -1,0 +1,149 @@
+//! The fifth step: makes the planned changes, in order. It decides nothing; every write names the object that is meant, so
+//! that it fails where the object is not what was observed.
+
+mod kubernetes;
+
+use tracing::{info, warn};
+
+use crate::backend::{Backend, BackendError, Poller, Reading};
+use crate::child::ChildId;
+use crate::names::Names;
+use crate::observe::{Observed, Sources, Targets};
+use crate::plan::{Action, Blocked, Plan};
+use crate::validate::ValidPlatform;
+
+pub use kubernetes::Kubernetes;
+
+/// What was done.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// Objects that were made.
+    pub created: Vec<ChildId>,
+    /// Objects whose fields were brought back.
+    pub updated: Vec<ChildId>,
+    /// Objects that were removed.
+    pub deleted: Vec<ChildId>,
+    /// Changes that failed or are blocked.
+    pub failed: Vec<Blocked>,
+    /// Whether the cluster had moved on: the plan is made again at once.
+    pub stale: bool,
+    /// Changes of topics that were made, as text.
+    pub topics: Vec<String>,
+    /// Changes of subjects that were made, as text.
+    pub subjects: Vec<String>,
+    /// Why a topic could not be changed.
+    pub kafka_error: Option<BackendError>,
+    /// Why a subject could not be changed.
+    pub registry_error: Option<BackendError>,
+}
+
+impl Applied {
+    /// Whether anything was changed.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        let objects = [&self.created, &self.updated, &self.deleted];
+        objects.iter().any(|list| !list.is_empty()) || !self.topics.is_empty() || !self.subjects.is_empty()
+    }
+}
+
+/// Makes the changes. What was changed outside is read again into `observed`.
+pub async fn apply(
+    plan: &Plan,
+    valid: &ValidPlatform,
+    observed: &mut Observed,
+    targets: &Targets,
+    kubernetes: &Kubernetes,
+    sources: &Sources,
+) -> Applied {
+    let mut applied = Applied {
+        failed: plan.blocked.clone(),
+        ..Applied::default()
+    };
+    apply_children(plan, valid, kubernetes, sources, &mut applied).await;
+    if let Some(target) = &targets.kafka
+        && let Some(reading) = outside(
+            &sources.kafka,
+            target,
+            &plan.kafka.changes,
+            &mut applied.topics,
+            &mut applied.kafka_error,
+        )
+        .await
+    {
+        observed.kafka = reading;
+    }
+    if let Some(target) = &targets.registry
+        && let Some(reading) = outside(
+            &sources.registry,
+            target,
+            &plan.registry.changes,
+            &mut applied.subjects,
+            &mut applied.registry_error,
+        )
+        .await
+    {
+        observed.registry = reading;
+    }
+    applied
+}
+
+async fn apply_children(
+    plan: &Plan,
+    valid: &ValidPlatform,
+    kubernetes: &Kubernetes,
+    sources: &Sources,
+    applied: &mut Applied,
+) {
+    let names = Names(&valid.identity);
+    for change in &plan.children {
+        // After a failure nothing new is started; what is there is still repaired.
+        if matches!(change.action, Action::Create { .. }) && !applied.failed.is_empty() {
+            continue;
+        }
+        let outcome = kubernetes.change(change, names, &valid.uid, &sources.cache).await;
+        let id = change.id.clone();
+        match outcome {
+            Ok(kubernetes::Outcome::Done) => {
+                info!(change = %change, "changed");
+                match change.action {
+                    Action::Create { .. } => applied.created.push(id),
+                    Action::Update { .. } => applied.updated.push(id),
+                    Action::Delete { .. } => applied.deleted.push(id),
+                }
+            }
+            Ok(kubernetes::Outcome::Stale) => applied.stale = true,
+            Err(blocked) => {
+                warn!(change = %change, reason = blocked.reason, message = blocked.message, "change failed");
+                applied.failed.push(blocked);
+            }
+        }
+    }
+}
+
+/// Changes a backend until one change fails; returns what is there afterwards when anything was changed.
+async fn outside<B: Backend>(
+    poller: &Poller<B>,
+    target: &B::Target,
+    changes: &[B::Change],
+    done: &mut Vec<String>,
+    failed: &mut Option<BackendError>,
+) -> Option<Reading<B::Seen>> {
+    for change in changes {
+        match poller.apply(target, change).await {
+            Ok(()) => {
+                info!(backend = B::NAME, change = %change, "changed");
+                done.push(change.to_string());
+            }
+            Err(error) => {
+                warn!(backend = B::NAME, change = %change, %error, "change failed");
+                *failed = Some(error);
+                break;
+            }
+        }
+    }
+    if done.is_empty() {
+        None
+    } else {
+        Some(poller.refresh(target).await)
+    }
+}

@@ -1,0 +1,212 @@
+//! Kafka: the platform's topics and their configuration.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use logistics_kafka_admin::{Admin, Config, TopicDescription, TopicSpec, Trust};
+use logistics_schemas::topics;
+
+use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT, Refused};
+use crate::validate::ValidPlatform;
+
+/// A topic as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name, prefix included.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Copies of each partition.
+    pub replication_factor: i32,
+    /// The configuration keys that we want; all others are somebody else's.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// The topics that a platform needs.
+#[must_use]
+pub fn wanted(valid: &ValidPlatform) -> Vec<Topic> {
+    let kafka = &valid.kafka;
+    let configs: BTreeMap<_, _> = [
+        ("cleanup.policy".to_owned(), "delete".to_owned()),
+        ("retention.ms".to_owned(), kafka.retention.as_millis().to_string()),
+    ]
+    .into();
+    let topic = |topic: &topics::Topic| Topic {
+        name: topic.full_name(&kafka.topic_prefix),
+        partitions: kafka.partitions,
+        replication_factor: kafka.replication_factor,
+        configs: configs.clone(),
+    };
+    topics::ALL.iter().map(topic).collect()
+}
+
+/// The topics that exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topics(pub BTreeMap<String, TopicDescription>);
+
+impl Topics {
+    /// Whether a topic is there and nothing about it has to change or is refused.
+    #[must_use]
+    pub fn fits(&self, topic: &Topic) -> bool {
+        let mut plan = BackendPlan::default();
+        self.compare(topic, &mut plan);
+        plan.changes.is_empty() && plan.refused.is_empty()
+    }
+
+    fn compare(&self, topic: &Topic, plan: &mut BackendPlan<Change>) {
+        let Some(found) = self.0.get(&topic.name) else {
+            plan.changes.push(Change::Create(topic.clone()));
+            return;
+        };
+        if found.partitions != topic.partitions {
+            plan.refused.push(refused_partitions(topic, found.partitions));
+        }
+        if found.replication_factor != topic.replication_factor {
+            plan.refused
+                .push(refused_replicas(topic, found.replication_factor));
+        }
+        let differs = |(key, value): &(&String, &String)| {
+            found.configs.get(*key).is_none_or(|found| !is_set(found, value))
+        };
+        let set: BTreeMap<_, _> = topic
+            .configs
+            .iter()
+            .filter(differs)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if !set.is_empty() {
+            plan.changes.push(Change::SetConfigs {
+                topic: topic.name.clone(),
+                configs: set,
+            });
+        }
+    }
+}
+
+/// A key is as wanted only when it was set for the topic: a broker's default may change behind our back.
+fn is_set(found: &Config, value: &str) -> bool {
+    found.of_topic && found.value.as_deref() == Some(value)
+}
+
+fn refused_partitions(topic: &Topic, found: i32) -> Refused {
+    let (name, wanted) = (&topic.name, topic.partitions);
+    let remedy = if found < wanted {
+        "more partitions would move keys to other partitions and break their order"
+    } else {
+        "Kafka cannot take partitions away"
+    };
+    Refused {
+        reason: "NotSupported",
+        message: format!(
+            "topic {name} has {found} partitions, spec.kafka.topics.partitions says {wanted}: {remedy}; \
+             write {found}, or set another spec.kafka.topicPrefix"
+        ),
+    }
+}
+
+fn refused_replicas(topic: &Topic, found: i32) -> Refused {
+    let (name, wanted) = (&topic.name, topic.replication_factor);
+    Refused {
+        reason: "NotSupported",
+        message: format!(
+            "topic {name} has replication factor {found}, spec.kafka.topics.replicationFactor says {wanted}: \
+             moving replicas is left to Kafka's own tools; write {found}, or reassign the replicas"
+        ),
+    }
+}
+
+/// A change of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The topic is missing.
+    Create(Topic),
+    /// Keys are not set as wanted.
+    SetConfigs {
+        /// The topic.
+        topic: String,
+        /// The keys that differ, with the wanted values.
+        configs: BTreeMap<String, String>,
+    },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(topic) => write!(f, "create topic {}", topic.name),
+            Self::SetConfigs { topic, configs } => {
+                let pairs: Vec<_> = configs
+                    .iter()
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect();
+                write!(f, "set {} of topic {topic}", pairs.join(" "))
+            }
+        }
+    }
+}
+
+/// Where a Kafka cluster is.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Comma-separated `host:port`.
+    pub bootstrap_servers: String,
+    /// How brokers are verified.
+    pub trust: Trust,
+}
+
+/// Apache Kafka and what speaks its protocol.
+pub struct Kafka;
+
+impl Backend for Kafka {
+    const NAME: &'static str = "kafka";
+    type Target = Target;
+    type Connection = Admin;
+    type Item = Topic;
+    type Seen = Topics;
+    type Change = Change;
+
+    fn connect(&self, target: &Target) -> Result<Admin, BackendError> {
+        Admin::new(&target.bootstrap_servers, &target.trust, CALL_TIMEOUT).map_err(unreachable)
+    }
+
+    async fn observe(&self, admin: &Admin, items: &[Topic]) -> Result<Topics, BackendError> {
+        let names: Vec<_> = items.iter().map(|topic| topic.name.clone()).collect();
+        admin.describe(&names).await.map(Topics).map_err(unreachable)
+    }
+
+    fn plan(items: &[Topic], seen: &Topics) -> BackendPlan<Change> {
+        let mut plan = BackendPlan::default();
+        for topic in items {
+            seen.compare(topic, &mut plan);
+        }
+        plan
+    }
+
+    async fn apply(&self, admin: &Admin, change: &Change) -> Result<(), BackendError> {
+        let result = match change {
+            Change::Create(topic) => {
+                let spec = TopicSpec {
+                    name: topic.name.clone(),
+                    partitions: topic.partitions,
+                    replication_factor: topic.replication_factor,
+                    configs: topic.configs.clone(),
+                };
+                admin.create(&spec).await
+            }
+            Change::SetConfigs { topic, configs } => admin.set_configs(topic, configs).await,
+        };
+        result.map_err(|error| BackendError {
+            reason: "TopicFailed",
+            message: format!("{change}: {error}"),
+        })
+    }
+}
+
+fn unreachable(error: logistics_kafka_admin::Error) -> BackendError {
+    BackendError {
+        reason: "Unreachable",
+        message: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! The schema registry: subjects with the release's schemas, and their compatibility.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use logistics_kafka_admin::Trust;
+use logistics_schemas::topics;
+use reqwest::{Client, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT};
+use crate::validate::ValidPlatform;
+
+/// Error code of the Confluent API: there is no such subject.
+const SUBJECT_NOT_FOUND: i64 = 40401;
+
+/// Most characters of a registry's answer that are shown.
+const SHOWN: usize = 400;
+
+/// A subject as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Its name.
+    pub name: String,
+    /// The Avro schema that has to be registered.
+    pub schema: &'static str,
+    /// The compatibility mode.
+    pub compatibility: &'static str,
+}
+
+/// The subjects that a platform needs.
+#[must_use]
+pub fn wanted(valid: &ValidPlatform) -> Vec<Subject> {
+    let subject = |topic: &topics::Topic| {
+        Some(Subject {
+            name: topic.subject(&valid.kafka.topic_prefix)?,
+            schema: topic.schema?,
+            compatibility: valid.registry.compatibility.as_str(),
+        })
+    };
+    topics::ALL.iter().filter_map(subject).collect()
+}
+
+/// What is known about one subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubjectState {
+    /// Whether the subject has any schema.
+    pub exists: bool,
+    /// Identifier and version of the wanted schema, when it is registered.
+    pub registered: Option<(i64, i64)>,
+    /// The compatibility that was set for the subject.
+    pub compatibility: Option<String>,
+}
+
+/// The subjects, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subjects(pub BTreeMap<String, SubjectState>);
+
+impl Subjects {
+    /// Whether a subject's schema is registered.
+    #[must_use]
+    pub fn has(&self, subject: &Subject) -> bool {
+        self.0
+            .get(&subject.name)
+            .is_some_and(|state| state.registered.is_some())
+    }
+}
+
+/// A change of a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The schema is missing.
+    Register(Subject),
+    /// The compatibility differs.
+    SetCompatibility(Subject),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Register(subject) => write!(f, "register the schema of subject {}", subject.name),
+            Self::SetCompatibility(subject) => {
+                write!(
+                    f,
+                    "set compatibility {} of subject {}",
+                    subject.compatibility, subject.name
+                )
+            }
+        }
+    }
+}
+
+/// Where a registry is.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Base URL.
+    pub url: String,
+    /// How it is verified.
+    pub trust: Trust,
+}
+
+/// A client of one registry.
+pub struct Connection {
+    http: Client,
+    url: String,
+}
+
+/// A registry with the Confluent API.
+pub struct Registry;
+
+#[derive(Deserialize)]
+struct Registered {
+    id: i64,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct Compatibility {
+    #[serde(rename = "compatibilityLevel")]
+    level: String,
+}
+
+impl Connection {
+    /// Calls the registry; the answer's status and body, whatever they are.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(StatusCode, Vec<u8>), BackendError> {
+        let url = format!("{}{path}", self.url);
+        let mut request = self
+            .http
+            .request(method, &url)
+            .header("accept", "application/vnd.schemaregistry.v1+json");
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = async {
+            let response = request.send().await?;
+            let status = response.status();
+            Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
+        };
+        answer.await.map_err(|error| BackendError {
+            reason: "Unreachable",
+            message: format!("{url}: {}", chain(&error)),
+        })
+    }
+
+    async fn state(&self, subject: &Subject) -> Result<SubjectState, BackendError> {
+        let path = format!("/subjects/{}", subject.name);
+        let schema = json!({"schema": subject.schema, "schemaType": "AVRO"});
+        let (status, body) = self.call(Method::POST, &path, Some(schema)).await?;
+        let mut state = SubjectState::default();
+        if status.is_success() {
+            let found: Registered = parse(&path, &body)?;
+            state.registered = Some((found.id, found.version));
+            state.exists = true;
+        } else if status == StatusCode::NOT_FOUND {
+            state.exists = error_code(&body) != Some(SUBJECT_NOT_FOUND);
+        } else {
+            return Err(refused(&path, status, &body));
+        }
+        let path = format!("/config/{}", subject.name);
+        let (status, body) = self.call(Method::GET, &path, None).await?;
+        if status.is_success() {
+            state.compatibility = Some(parse::<Compatibility>(&path, &body)?.level);
+        } else if status != StatusCode::NOT_FOUND {
+            return Err(refused(&path, status, &body));
+        }
+        Ok(state)
+    }
+}
+
+impl Backend for Registry {
+    const NAME: &'static str = "schema-registry";
+    type Target = Target;
+    type Connection = Connection;
+    type Item = Subject;
+    type Seen = Subjects;
+    type Change = Change;
+
+    fn connect(&self, target: &Target) -> Result<Connection, BackendError> {
+        let fail = |message: String| BackendError {
+            reason: "InvalidAuthority",
+            message,
+        };
+        let mut builder = Client::builder()
+            .timeout(CALL_TIMEOUT)
+            .connect_timeout(CALL_TIMEOUT / 2)
+            .redirect(reqwest::redirect::Policy::none());
+        if let Trust::Pem(pem) = &target.trust {
+            let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .map_err(|error| fail(format!("the registry's authority is not PEM: {}", chain(&error))))?;
+            builder = builder.tls_certs_only(authorities);
+        }
+        let http = builder.build().map_err(|error| fail(chain(&error)))?;
+        let url = target.url.clone();
+        Ok(Connection { http, url })
+    }
+
+    async fn observe(&self, connection: &Connection, items: &[Subject]) -> Result<Subjects, BackendError> {
+        let mut subjects = BTreeMap::new();
+        for subject in items {
+            subjects.insert(subject.name.clone(), connection.state(subject).await?);
+        }
+        Ok(Subjects(subjects))
+    }
+
+    fn plan(items: &[Subject], seen: &Subjects) -> BackendPlan<Change> {
+        let mut plan = BackendPlan::default();
+        for subject in items {
+            let state = seen.0.get(&subject.name).cloned().unwrap_or_default();
+            let differs = state.compatibility.as_deref() != Some(subject.compatibility);
+            // The mode decides whether a schema is accepted, so it goes first; but a subject that has no schema yet
+            // cannot be configured in every registry.
+            if differs && state.exists {
+                plan.changes.push(Change::SetCompatibility(subject.clone()));
+            }
+            if state.registered.is_none() {
+                plan.changes.push(Change::Register(subject.clone()));
+            }
+            if differs && !state.exists {
+                plan.changes.push(Change::SetCompatibility(subject.clone()));
+            }
+        }
+        plan
+    }
+
+    async fn apply(&self, connection: &Connection, change: &Change) -> Result<(), BackendError> {
+        let (method, path, body) = match change {
+            Change::Register(subject) => {
+                let schema = json!({"schema": subject.schema, "schemaType": "AVRO"});
+                (
+                    Method::POST,
+                    format!("/subjects/{}/versions", subject.name),
+                    schema,
+                )
+            }
+            Change::SetCompatibility(subject) => {
+                let mode = json!({"compatibility": subject.compatibility});
+                (Method::PUT, format!("/config/{}", subject.name), mode)
+            }
+        };
+        let (status, body) = connection.call(method, &path, Some(body)).await?;
+        match (status, change) {
+            (StatusCode::CONFLICT, Change::Register(subject)) => Err(BackendError {
+                reason: "IncompatibleSchema",
+                message: format!(
+                    "subject {} refuses the release's schema under {}: {}; return to a release whose schema is \
+                     compatible, or set spec.schemaRegistry.compatibility",
+                    subject.name,
+                    subject.compatibility,
+                    text(&body)
+                ),
+            }),
+            (status, _) if !status.is_success() => Err(refused(&path, status, &body)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(path: &str, body: &[u8]) -> Result<T, BackendError> {
+    serde_json::from_slice(body).map_err(|error| BackendError {
+        reason: "UnexpectedAnswer",
+        message: format!("{path}: the registry's answer is not of the Confluent API: {error}"),
+    })
+}
+
+fn error_code(body: &[u8]) -> Option<i64> {
+    serde_json::from_slice::<Value>(body)
+        .ok()?
+        .get("error_code")?
+        .as_i64()
+}
+
+fn refused(path: &str, status: StatusCode, body: &[u8]) -> BackendError {
+    BackendError {
+        reason: "Refused",
+        message: format!("{path}: the registry answered {status}: {}", text(body)),
+    }
+}
+
+/// The beginning of an answer, or its message when it has one.
+fn text(body: &[u8]) -> String {
+    let message = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|v| Some(v.get("message")?.as_str()?.to_owned()));
+    let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    text.chars().take(SHOWN).collect()
+}
+
+/// An error with its causes: the outermost text alone rarely says what happened.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

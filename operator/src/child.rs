@@ -1,0 +1,220 @@
+//! Kubernetes objects that a platform consists of, as the plan sees them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kube::api::{ApiResource, TypeMeta};
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use crate::names::MANAGER;
+
+/// The kinds of children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names are Kubernetes' own")]
+pub enum ChildKind {
+    ServiceAccount,
+    Secret,
+    ConfigMap,
+    ControllerRevision,
+    Service,
+    Job,
+    Deployment,
+}
+
+impl ChildKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::ServiceAccount,
+        Self::Secret,
+        Self::ConfigMap,
+        Self::ControllerRevision,
+        Self::Service,
+        Self::Job,
+        Self::Deployment,
+    ];
+
+    /// The name of the kind.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+            Self::ControllerRevision => "ControllerRevision",
+            Self::Service => "Service",
+            Self::Job => "Job",
+            Self::Deployment => "Deployment",
+        }
+    }
+
+    /// The kind's `apiVersion`.
+    #[must_use]
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::ServiceAccount | Self::Secret | Self::ConfigMap | Self::Service => "v1",
+            Self::ControllerRevision | Self::Deployment => "apps/v1",
+            Self::Job => "batch/v1",
+        }
+    }
+
+    /// The kind's resource in the API.
+    #[must_use]
+    pub fn resource(self) -> ApiResource {
+        let (group, version) = self
+            .api_version()
+            .split_once('/')
+            .unwrap_or(("", self.api_version()));
+        ApiResource {
+            group: group.into(),
+            version: version.into(),
+            api_version: self.api_version().into(),
+            kind: self.name().into(),
+            plural: format!("{}s", self.name().to_lowercase()),
+        }
+    }
+}
+
+impl fmt::Display for ChildKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Kind and name of a child within its platform's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChildId {
+    /// Its kind.
+    pub kind: ChildKind,
+    /// Its name.
+    pub name: String,
+}
+
+impl ChildId {
+    /// A child's id.
+    #[must_use]
+    pub fn new(kind: ChildKind, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ChildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+/// A child as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child {
+    /// Its kind and name.
+    pub id: ChildId,
+    /// The whole object, with only the fields that we want.
+    pub object: Value,
+}
+
+/// A child as it is in the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Live {
+    /// Its kind and name.
+    pub id: ChildId,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its uid.
+    pub uid: String,
+    /// Position of this state in the API server's history.
+    pub resource_version: u64,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// The uid of the object that controls it.
+    pub owner: Option<String>,
+    /// Whether our field manager has ever applied it.
+    pub applied_by_us: bool,
+    /// The object; of `metadata.managedFields` only our own entry is kept.
+    pub object: Value,
+}
+
+impl Live {
+    /// Takes over an object from the API server.
+    #[must_use]
+    pub fn new(kind: ChildKind, object: DynamicObject) -> Arc<Self> {
+        let mut object = object;
+        // Objects in lists do not name their kind.
+        object.types = Some(TypeMeta {
+            api_version: kind.api_version().into(),
+            kind: kind.name().into(),
+        });
+        if let Some(fields) = &mut object.metadata.managed_fields {
+            fields.retain(|entry| {
+                entry.manager.as_deref() == Some(MANAGER)
+                    && entry.operation.as_deref() == Some("Apply")
+                    && entry.subresource.is_none()
+            });
+        }
+        let meta = &object.metadata;
+        let owner = meta
+            .owner_references
+            .iter()
+            .flatten()
+            .find(|owner| owner.controller == Some(true));
+        Arc::new(Self {
+            id: ChildId::new(kind, meta.name.clone().unwrap_or_default()),
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            resource_version: meta
+                .resource_version
+                .as_deref()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0),
+            terminating: meta.deletion_timestamp.is_some(),
+            owner: owner.map(|owner| owner.uid.clone()),
+            applied_by_us: meta
+                .managed_fields
+                .as_ref()
+                .is_some_and(|fields| !fields.is_empty()),
+            object: serde_json::to_value(&object).unwrap_or_default(),
+        })
+    }
+
+    /// Whether the child belongs to the platform with this uid and name. One whose owner reference was taken away
+    /// still does when our field manager has applied it for that platform.
+    #[must_use]
+    pub fn belongs_to(&self, platform_uid: &str, platform_name: &str) -> bool {
+        match &self.owner {
+            Some(owner) => owner == platform_uid,
+            None => {
+                self.applied_by_us
+                    && self.object["metadata"]["labels"][crate::names::INSTANCE].as_str()
+                        == Some(platform_name)
+            }
+        }
+    }
+
+    /// A value inside the object, by JSON pointer.
+    #[must_use]
+    pub fn at(&self, pointer: &str) -> Option<&Value> {
+        self.object.pointer(pointer)
+    }
+
+    /// A number inside the object, 0 when absent.
+    #[must_use]
+    pub fn number(&self, pointer: &str) -> i64 {
+        self.at(pointer).and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    /// A label's value.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.object["metadata"]["labels"][name].as_str()
+    }
+
+    /// A condition's object, by its type.
+    #[must_use]
+    pub fn condition(&self, kind: &str) -> Option<&Value> {
+        let conditions = self.at("/status/conditions")?.as_array()?;
+        conditions.iter().find(|condition| condition["type"] == kind)
+    }
+}

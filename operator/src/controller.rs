@@ -1,0 +1,145 @@
+//! Runs the operator: watches, the queue of reconciles, back-off, shutdown.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::channel::mpsc;
+use kube::Client;
+use kube_runtime::controller::{Action, Config, applier};
+use kube_runtime::reflector::{ObjectRef, store};
+use rand::Rng;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::api::LogisticsPlatform;
+use crate::apply::Kubernetes;
+use crate::backend::Trigger;
+use crate::child::ChildKind;
+use crate::notice::Notices;
+use crate::observe::{Scope, Sources, watch_children, watch_platforms};
+use crate::reconcile::{Context, ReconcileError, reconcile};
+use crate::telemetry::{Health, Metrics};
+
+/// Platforms that are reconciled at the same time.
+const CONCURRENCY: u16 = 8;
+
+/// First pause of a platform whose reconcile failed, and the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_mins(2));
+
+/// How long changes are gathered before a reconcile.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// Failures in a row, by platform.
+#[derive(Default)]
+struct Backoff(Mutex<HashMap<ObjectRef<LogisticsPlatform>, u32>>);
+
+impl Backoff {
+    fn next(&self, platform: ObjectRef<LogisticsPlatform>) -> Duration {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(platform).or_default();
+        let pause = BACKOFF.0.saturating_mul(1 << (*count).min(16)).min(BACKOFF.1);
+        *count += 1;
+        pause.mul_f64(rand::rng().random_range(0.75..1.25))
+    }
+
+    fn reset(&self, platform: &ObjectRef<LogisticsPlatform>) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(platform);
+    }
+}
+
+/// Runs until `stop` is cancelled; reconciles that are under way are finished.
+pub async fn run(
+    client: Client,
+    scope: Scope,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
+    let (queue, triggers) = mpsc::unbounded();
+    let trigger: Trigger = Arc::new(move |platform| {
+        // The queue is closed only while the process ends.
+        let _ = queue.unbounded_send(platform);
+    });
+    let context = Arc::new(Context {
+        sources: Arc::new(Sources::new(client.clone(), &trigger, &metrics)),
+        kubernetes: Kubernetes::new(client.clone(), metrics.clone()),
+        notices: Notices::new(client.clone(), metrics.clone()),
+        client: client.clone(),
+        metrics,
+        written: Mutex::default(),
+    });
+    let backoff = Arc::new(Backoff::default());
+    let (reader, writer) = store();
+    let mut watches = JoinSet::new();
+    crate::observe::expect_watches(&health);
+    for kind in ChildKind::ALL {
+        let (client, sources) = (client.clone(), context.sources.clone());
+        watches.spawn(watch_children(
+            client,
+            scope.clone(),
+            kind,
+            sources,
+            trigger.clone(),
+            health.clone(),
+        ));
+    }
+    let forget = {
+        let (context, backoff) = (context.clone(), backoff.clone());
+        move |platform: &ObjectRef<LogisticsPlatform>| {
+            context.forget(platform);
+            backoff.reset(platform);
+        }
+    };
+    watches.spawn(watch_platforms(
+        client,
+        scope,
+        writer,
+        trigger,
+        forget,
+        health.clone(),
+    ));
+
+    let act = {
+        let (health, backoff, reader) = (health, backoff.clone(), reader.clone());
+        move |platform: Arc<LogisticsPlatform>, context: Arc<Context>| {
+            let (health, backoff) = (health.clone(), backoff.clone());
+            context.metrics.platforms(reader.len());
+            Box::pin(async move {
+                // A decision before all children are known would make what exists already.
+                if !health.ready() {
+                    return Ok(Action::requeue(Duration::from_millis(200)));
+                }
+                let key = ObjectRef::from_obj(&*platform);
+                let result = reconcile(platform, context).await;
+                if result.is_ok() {
+                    backoff.reset(&key);
+                }
+                result
+            })
+        }
+    };
+    let failed = move |platform: Arc<LogisticsPlatform>, error: &ReconcileError, _: Arc<Context>| {
+        let pause = backoff.next(ObjectRef::from_obj(&*platform));
+        match error {
+            ReconcileError::Stale => debug!(%error, "reconciles again"),
+            _ => warn!(%error, seconds = pause.as_secs_f64(), "reconcile failed, it is tried again"),
+        }
+        Action::requeue(pause)
+    };
+    let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
+    let triggers = triggers
+        .map(Ok::<_, Infallible>)
+        .take_until(stop.cancelled_owned());
+    // A platform that was deleted since it was queued is no error.
+    applier(act, failed, context, reader, triggers, config)
+        .for_each(|_| std::future::ready(()))
+        .await;
+    watches.shutdown().await;
+}

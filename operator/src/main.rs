@@ -1,0 +1,127 @@
+//! The operator's process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use kube::{Client, Config};
+use logistics_operator::observe::Scope;
+use logistics_operator::telemetry::{Health, Metrics};
+use logistics_operator::{api, controller, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Longest time to connect to the API server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest silence of a watch. The API server sends a bookmark at least once a minute.
+const READ_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Reconciles LogisticsPlatform objects into Kubernetes, Kafka and the schema registry.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example:\n  logistics-operator crd | kubectl apply --server-side -f -\n  logistics-operator run --watch-namespace logistics"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the operator against the cluster of the kubeconfig, or the one it runs in.
+    Run(Run),
+    /// Prints the CustomResourceDefinition as YAML.
+    Crd,
+}
+
+#[derive(Args)]
+struct Run {
+    /// The only namespace to watch; all namespaces when absent.
+    #[arg(long, env = "LOGISTICS_WATCH_NAMESPACE")]
+    watch_namespace: Option<String>,
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "LOGISTICS_ADMIN_LISTEN", default_value = "[::]:9090")]
+    admin_listen: SocketAddr,
+    /// OTLP/gRPC receiver of the operator's spans, for example http://collector:4317; none when absent.
+    #[arg(long, env = "LOGISTICS_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
+    /// Lowest level that is logged: error, warn, info, debug, trace, or a filter of tracing.
+    #[arg(long, env = "LOGISTICS_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Crd => {
+            print!("{}", api::to_yaml()?);
+            Ok(())
+        }
+        Command::Run(run) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(serve(run)),
+    }
+}
+
+async fn serve(run: Run) -> anyhow::Result<()> {
+    let telemetry = telemetry::init(&run.log_level, non_empty(run.otlp_endpoint).as_deref())?;
+    // Kafka's TLS is librdkafka's own; all the rest is rustls with ring.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        anyhow::bail!("another TLS provider is installed already");
+    }
+    let mut config = Config::infer()
+        .await
+        .context("no cluster: set KUBECONFIG, or run inside one")?;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    // A failed request is reported and retried by its reconcile, with the back-off of its platform.
+    config.default_retry = false;
+    let client = Client::try_from(config)?;
+    let stop = CancellationToken::new();
+    let (health, metrics) = (Arc::new(Health::default()), Metrics::new());
+    let admin = telemetry::serve(run.admin_listen, health.clone(), metrics.clone(), stop.clone());
+    let admin = tokio::spawn(admin);
+    tokio::spawn(stop_on_signal(stop.clone())?);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        namespace = run.watch_namespace,
+        "the operator starts"
+    );
+    let scope = Scope {
+        namespace: non_empty(run.watch_namespace),
+    };
+    let operator = controller::run(client, scope, health, metrics, stop.clone());
+    tokio::select! {
+        () = operator => {}
+        served = admin => {
+            served?.with_context(|| format!("--admin-listen {} cannot be served", run.admin_listen))?;
+        }
+    }
+    tracing::info!("the operator ends");
+    telemetry.shutdown();
+    Ok(())
+}
+
+/// An empty value of an environment variable is the same as none.
+fn non_empty(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
+}
+
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    })
+}

@@ -1,0 +1,108 @@
+//! Events: what was changed and what went wrong, for `kubectl describe`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::{Client, Resource};
+use kube_runtime::events::{Event, EventType, Recorder, Reporter};
+use tracing::debug;
+
+use crate::api::{LogisticsPlatform, PlatformStatus};
+use crate::apply::Applied;
+use crate::child::ChildId;
+use crate::names::MANAGER;
+use crate::telemetry::Metrics;
+
+/// Most characters of an Event's note.
+const NOTE_LENGTH: usize = 1000;
+
+/// Longest time that sending an Event may take.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends Events in the background: a lost one never holds up a reconcile.
+#[derive(Clone)]
+pub struct Notices {
+    recorder: Recorder,
+    metrics: Arc<Metrics>,
+}
+
+impl Notices {
+    /// Sends Events through `client`; all of them share one recorder, which counts repetitions.
+    #[must_use]
+    pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
+        let reporter = Reporter {
+            controller: MANAGER.into(),
+            instance: std::env::var("POD_NAME").ok(),
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+            metrics,
+        }
+    }
+
+    /// Tells what was changed. In a settled platform an update is a repair.
+    pub fn applied(&self, platform: &LogisticsPlatform, applied: &Applied, settled: bool) {
+        let updated = if settled { "Repaired" } else { "Updated" };
+        for (reason, ids) in [
+            ("Created", &applied.created),
+            (updated, &applied.updated),
+            ("Deleted", &applied.deleted),
+        ] {
+            if !ids.is_empty() {
+                self.send(platform, EventType::Normal, reason, &summary(ids));
+            }
+        }
+        for (reason, changes) in [
+            ("TopicsChanged", &applied.topics),
+            ("SchemasChanged", &applied.subjects),
+        ] {
+            if !changes.is_empty() {
+                self.send(platform, EventType::Normal, reason, &changes.join("; "));
+            }
+        }
+    }
+
+    /// Tells when Ready turns, or its reason does.
+    pub fn turned(&self, platform: &LogisticsPlatform, status: &PlatformStatus) {
+        let ready = |status: &PlatformStatus| status.conditions.iter().find(|c| c.type_ == "Ready").cloned();
+        let Some(now) = ready(status) else { return };
+        let former = platform.status.as_ref().and_then(ready);
+        if former.is_some_and(|former| former.status == now.status && former.reason == now.reason) {
+            return;
+        }
+        let degraded = status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == "Degraded" && c.status == "True");
+        let severity = if degraded {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        };
+        self.send(platform, severity, &now.reason, &now.message);
+    }
+
+    fn send(&self, platform: &LogisticsPlatform, type_: EventType, reason: &str, note: &str) {
+        let event = Event {
+            type_,
+            reason: reason.into(),
+            note: Some(note.chars().take(NOTE_LENGTH).collect()),
+            action: "Reconcile".into(),
+            secondary: None,
+        };
+        let reference = platform.object_ref(&());
+        let recorder = self.recorder.clone();
+        self.metrics.request("event", "Event");
+        tokio::spawn(async move {
+            match tokio::time::timeout(SEND_TIMEOUT, recorder.publish(&event, &reference)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => debug!(%error, "an Event was not sent"),
+                Err(_) => debug!("an Event was not sent in time"),
+            }
+        });
+    }
+}
+
+fn summary(ids: &[ChildId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,123 @@
+//! The first step: gathers what the decision needs. It decides nothing. What is in Kubernetes comes from watches, what
+//! is outside from the backends' readers, so that it sends no request itself.
+
+mod cache;
+mod observed;
+mod references;
+mod watch;
+
+pub use cache::Cache;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube_runtime::reflector::ObjectRef;
+use logistics_kafka_admin::Trust;
+pub use observed::{Children, Observed};
+pub use references::{RefKind, Reference, References};
+pub(crate) use watch::expect_watches;
+pub use watch::{Scope, watch_children, watch_platforms};
+
+use crate::api::LogisticsPlatform;
+use crate::backend::kafka::{self, Kafka};
+use crate::backend::registry::{self, Registry};
+use crate::backend::{Poller, Reading, Trigger};
+use crate::telemetry::Metrics;
+use crate::validate::{ValidPlatform, ValidTls};
+
+/// Where observations come from.
+pub struct Sources {
+    /// The children of all platforms.
+    pub cache: Cache,
+    /// What specs refer to.
+    pub references: References,
+    /// Topics.
+    pub kafka: Poller<Kafka>,
+    /// Subjects.
+    pub registry: Poller<Registry>,
+}
+
+/// The backends of a platform; `None` where its authority is not known.
+#[derive(Clone)]
+pub struct Targets {
+    /// The Kafka cluster.
+    pub kafka: Option<kafka::Target>,
+    /// The registry.
+    pub registry: Option<registry::Target>,
+}
+
+impl Sources {
+    /// Sources that wake platforms by `trigger`.
+    #[must_use]
+    pub fn new(client: Client, trigger: &Trigger, metrics: &std::sync::Arc<Metrics>) -> Self {
+        Self {
+            cache: Cache::default(),
+            references: References::new(client, trigger.clone()),
+            kafka: Poller::new(Kafka, trigger.clone(), metrics.clone()),
+            registry: Poller::new(Registry, trigger.clone(), metrics.clone()),
+        }
+    }
+
+    /// Forgets a platform that is gone.
+    pub fn forget(&self, platform: &ObjectRef<LogisticsPlatform>) {
+        self.references.forget(platform);
+        self.kafka.forget(platform);
+        self.registry.forget(platform);
+    }
+
+    /// Gathers what is known about a platform.
+    #[must_use]
+    pub fn observe(
+        &self,
+        platform: &ObjectRef<LogisticsPlatform>,
+        valid: &ValidPlatform,
+    ) -> (Observed, Targets) {
+        let namespace = &valid.identity.namespace;
+        let wanted = references::of(valid);
+        let found = self.references.watch(
+            platform,
+            wanted.iter().map(|(reference, _)| reference.clone()).collect(),
+        );
+        let missing = references::missing(&wanted, &found);
+        let trust = |tls: &ValidTls| match tls {
+            ValidTls::Disabled => Ok(Trust::Disabled),
+            ValidTls::System => Ok(Trust::System),
+            ValidTls::Authority { config_map, key } => {
+                let reference = Reference::config_map(namespace, config_map, key);
+                found
+                    .value(&reference)
+                    .map(Trust::Pem)
+                    .ok_or_else(|| found.explain(&reference))
+            }
+        };
+        let kafka_target = trust(&valid.kafka.tls).map(|trust| kafka::Target {
+            bootstrap_servers: valid.kafka.bootstrap_servers.clone(),
+            trust,
+        });
+        let registry_target = trust(&valid.registry.tls).map(|trust| registry::Target {
+            url: valid.registry.url.clone(),
+            trust,
+        });
+        let resync = valid.kafka.resync;
+        let read_kafka = match &kafka_target {
+            Ok(target) => self.kafka.watch(platform, target, kafka::wanted(valid), resync),
+            Err(reason) => Reading::Failed(reason.clone()),
+        };
+        let read_registry = match &registry_target {
+            Ok(target) => self
+                .registry
+                .watch(platform, target, registry::wanted(valid), resync),
+            Err(reason) => Reading::Failed(reason.clone()),
+        };
+        let observed = Observed {
+            children: self.cache.children(namespace, &valid.uid, &valid.identity.name),
+            missing,
+            kafka: read_kafka,
+            registry: read_registry,
+            now: Timestamp::now(),
+        };
+        let targets = Targets {
+            kafka: kafka_target.ok(),
+            registry: registry_target.ok(),
+        };
+        (observed, targets)
+    }
+}

@@ -1,0 +1,45 @@
+//! The value that the first step yields.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::backend::Reading;
+use crate::backend::kafka::Topics;
+use crate::backend::registry::Subjects;
+use crate::child::{ChildId, ChildKind, Live};
+
+/// The children of a platform that exist.
+pub type Children = BTreeMap<ChildId, Arc<Live>>;
+
+/// All that the decision needs. No step after this one reads anything.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The children that exist.
+    pub children: Children,
+    /// What the spec refers to and is not there, as sentences with a remedy.
+    pub missing: Vec<String>,
+    /// The topics.
+    pub kafka: Reading<Topics>,
+    /// The subjects.
+    pub registry: Reading<Subjects>,
+    /// The time of the decision.
+    pub now: Timestamp,
+}
+
+impl Observed {
+    /// A child by kind and name.
+    #[must_use]
+    pub fn child(&self, kind: ChildKind, name: &str) -> Option<&Live> {
+        self.children.get(&ChildId::new(kind, name)).map(Arc::as_ref)
+    }
+
+    /// All children of a kind.
+    pub fn of_kind(&self, kind: ChildKind) -> impl Iterator<Item = &Live> {
+        self.children
+            .values()
+            .map(Arc::as_ref)
+            .filter(move |child| child.id.kind == kind)
+    }
+}

@@ -1,0 +1,200 @@
+//! The fourth step: what has to change, from what is observed and what is desired. Pure. What is applied is exactly this
+//! value.
+
+mod compare;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+pub use compare::{Difference, differences, surplus};
+use serde_json::Value;
+
+use crate::backend::kafka::{self, Kafka};
+use crate::backend::registry::{self, Registry};
+use crate::backend::{Backend, BackendPlan, Reading};
+use crate::child::{Child, ChildId, ChildKind, Live};
+use crate::desire::Desired;
+use crate::observe::Observed;
+
+/// Everything that has to change.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Changes of Kubernetes objects, in order.
+    pub children: Vec<Change>,
+    /// Changes that cannot be made, with the remedy.
+    pub blocked: Vec<Blocked>,
+    /// Changes of topics.
+    pub kafka: BackendPlan<kafka::Change>,
+    /// Changes of subjects.
+    pub registry: BackendPlan<registry::Change>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.kafka.changes.is_empty() && self.registry.changes.is_empty()
+    }
+}
+
+/// A change of one Kubernetes object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The object.
+    pub id: ChildId,
+    /// What is done with it.
+    pub action: Action,
+}
+
+/// What is done with an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Make it; it must not exist.
+    Create {
+        /// The whole object.
+        object: Value,
+    },
+    /// Bring our fields back.
+    Update {
+        /// The whole object.
+        object: Value,
+        /// The object that is meant.
+        uid: String,
+        /// What differs.
+        differences: Vec<Difference>,
+    },
+    /// Remove it.
+    Delete {
+        /// The object that is meant.
+        uid: String,
+        /// Why.
+        why: &'static str,
+    },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            Action::Create { .. } => write!(f, "create {}", self.id),
+            Action::Update { differences, .. } => {
+                let paths: Vec<_> = differences
+                    .iter()
+                    .map(|difference| difference.path.as_str())
+                    .collect();
+                write!(f, "update {} ({})", self.id, paths.join(", "))
+            }
+            Action::Delete { why, .. } => write!(f, "delete {} ({why})", self.id),
+        }
+    }
+}
+
+/// A change that cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// The object.
+    pub id: ChildId,
+    /// A condition's reason.
+    pub reason: &'static str,
+    /// Why, and what the user can do.
+    pub message: String,
+}
+
+/// Makes the plan.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
+    let mut plan = Plan::default();
+    for child in &desired.children {
+        match observed.children.get(&child.id) {
+            None => plan.children.push(Change {
+                id: child.id.clone(),
+                action: Action::Create {
+                    object: child.object.clone(),
+                },
+            }),
+            // It is made again when it is gone.
+            Some(live) if live.terminating => {}
+            Some(live) => update(child, live, &mut plan),
+        }
+    }
+    prune(desired, observed, &mut plan);
+    if let Reading::Seen(topics) = &observed.kafka {
+        plan.kafka = Kafka::plan(&desired.topics, topics);
+    }
+    if let Reading::Seen(subjects) = &observed.registry {
+        plan.registry = Registry::plan(&desired.subjects, subjects);
+    }
+    plan
+}
+
+fn update(child: &Child, live: &Live, plan: &mut Plan) {
+    let mut found = differences(&child.object, &live.object);
+    found.extend(surplus(&child.object, &live.object));
+    // A Job's work is done once, with the template of that time.
+    if child.id.kind == ChildKind::Job {
+        found.retain(|difference| !difference.path.starts_with("spec"));
+    }
+    let Some(first) = found.first() else { return };
+    let action = if replaced(child.id.kind, &found) {
+        Action::Delete {
+            uid: live.uid.clone(),
+            why: "a field that cannot be changed differs; it is made again",
+        }
+    } else if child.id.kind == ChildKind::Deployment
+        && found.iter().any(|d| d.path.starts_with("spec.selector"))
+    {
+        plan.blocked.push(Blocked {
+            id: child.id.clone(),
+            reason: "ImmutableField",
+            message: format!(
+                "{}: {} differs and cannot be changed; delete the Deployment to have it made again",
+                child.id, first.path
+            ),
+        });
+        return;
+    } else {
+        Action::Update {
+            object: child.object.clone(),
+            uid: live.uid.clone(),
+            differences: found,
+        }
+    };
+    plan.children.push(Change {
+        id: child.id.clone(),
+        action,
+    });
+}
+
+/// Whether a difference is in a field that the API server never changes, in an object that can be made anew.
+fn replaced(kind: ChildKind, found: &[Difference]) -> bool {
+    let fields: &[&str] = match kind {
+        ChildKind::ConfigMap => &["data", "immutable"],
+        ChildKind::Secret => &["type"],
+        ChildKind::ControllerRevision => &["data"],
+        _ => &[],
+    };
+    let top = |difference: &Difference| difference.path.split('.').next().unwrap_or_default().to_owned();
+    found
+        .iter()
+        .any(|difference| fields.contains(&top(difference).as_str()))
+}
+
+/// Removes what is ours and not wanted any more: what others depend on goes last.
+fn prune(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    let wanted: BTreeSet<_> = desired.children.iter().map(|child| &child.id).collect();
+    let surplus = observed
+        .children
+        .values()
+        .filter(|live| !live.terminating && !wanted.contains(&live.id) && !desired.retain.contains(&live.id));
+    let mut surplus: Vec<_> = surplus.collect();
+    surplus.sort_by_key(|live| std::cmp::Reverse(live.id.kind));
+    plan.children.extend(surplus.into_iter().map(|live| Change {
+        id: live.id.clone(),
+        action: Action::Delete {
+            uid: live.uid.clone(),
+            why: "not wanted any more",
+        },
+    }));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! The walk of one reconcile: observe, validate, desire, plan, apply, status. Each step takes the former step's value.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::api::PostParams;
+use kube::{Api, Client, Resource, ResourceExt};
+use kube_runtime::controller::Action;
+use kube_runtime::reflector::ObjectRef;
+use tracing::{Instrument, debug, info_span, warn};
+
+use crate::api::{LogisticsPlatform, PlatformStatus};
+use crate::apply::{self, Applied, Kubernetes};
+use crate::credential::Credentials;
+use crate::desire;
+use crate::names::Names;
+use crate::notice::Notices;
+use crate::observe::Sources;
+use crate::plan;
+use crate::release::{self, Migration, Release};
+use crate::status::{self, Facts};
+use crate::telemetry::{Metrics, note_trace};
+use crate::validate::{self, ValidPlatform};
+
+/// After how long a platform is looked at again though nothing happened. It costs no request.
+const IDLE: Duration = Duration::from_mins(5);
+
+/// Longest time that writing a status may take.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a reconcile has to be repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Changes failed.
+    #[error("{0}")]
+    Apply(String),
+    /// The cluster had moved on.
+    #[error("the cluster changed in the meantime")]
+    Stale,
+    /// The status could not be written.
+    #[error("the status was not written: {0}")]
+    Status(#[source] Box<kube::Error>),
+    /// The API server did not answer.
+    #[error("the status was not written: no answer in time")]
+    StatusTimeout,
+}
+
+impl ReconcileError {
+    /// The step that failed, for metrics.
+    #[must_use]
+    pub const fn step(&self) -> &'static str {
+        match self {
+            Self::Apply(_) => "apply",
+            Self::Stale => "stale",
+            Self::Status(_) | Self::StatusTimeout => "status",
+        }
+    }
+}
+
+/// What reconciles share.
+pub struct Context {
+    /// Where observations come from.
+    pub sources: Arc<Sources>,
+    /// Where changes go.
+    pub kubernetes: Kubernetes,
+    /// The API for statuses.
+    pub client: Client,
+    /// Events.
+    pub notices: Notices,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Statuses that were written and may not have come back through the watch.
+    pub written: Mutex<HashMap<ObjectRef<LogisticsPlatform>, LogisticsPlatform>>,
+}
+
+impl Context {
+    /// The newest known state of a platform.
+    fn newest(&self, seen: &Arc<LogisticsPlatform>) -> Arc<LogisticsPlatform> {
+        let version =
+            |platform: &LogisticsPlatform| platform.resource_version().and_then(|v| v.parse::<u64>().ok());
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = ObjectRef::from_obj(&**seen);
+        match written.get(&key) {
+            Some(newer) if newer.uid() == seen.uid() && version(newer) > version(seen) => {
+                Arc::new(newer.clone())
+            }
+            Some(_) => {
+                written.remove(&key);
+                Arc::clone(seen)
+            }
+            None => Arc::clone(seen),
+        }
+    }
+
+    /// Forgets a platform that is gone.
+    pub fn forget(&self, platform: &ObjectRef<LogisticsPlatform>) {
+        self.sources.forget(platform);
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(platform);
+    }
+}
+
+/// Reconciles one platform.
+///
+/// # Errors
+/// When a change failed or the cluster moved on; the walk is then made again.
+pub async fn reconcile(
+    seen: Arc<LogisticsPlatform>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let platform = context.newest(&seen);
+    // What belongs to a platform that is being deleted is the garbage collector's.
+    if platform.meta().deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let name = format!(
+        "{}/{}",
+        platform.namespace().unwrap_or_default(),
+        platform.name_any()
+    );
+    let span = info_span!("reconcile", platform = name, trace_id = tracing::field::Empty);
+    note_trace(&span);
+    let started = Instant::now();
+    let result = walk(&platform, &context).instrument(span).await;
+    let outcome = match &result {
+        Ok((_, true)) => "changed",
+        Ok((_, false)) => "unchanged",
+        Err(error) => {
+            context.metrics.failed(error.step());
+            "error"
+        }
+    };
+    context.metrics.reconciled(outcome, started.elapsed());
+    result.map(|(action, _)| action)
+}
+
+async fn walk(platform: &LogisticsPlatform, context: &Context) -> Result<(Action, bool), ReconcileError> {
+    let key = ObjectRef::from_obj(platform);
+    let former = platform.status.clone().unwrap_or_default();
+    let valid = match info_span!("validate").in_scope(|| validate::validate(platform)) {
+        Ok(valid) => valid,
+        Err(error) => {
+            context.metrics.failed("validate");
+            let generation = platform.metadata.generation.unwrap_or_default();
+            let status = status::invalid(&error, generation, &former, Timestamp::now());
+            let changed = write_status(platform, status, context).await?;
+            return Ok((Action::await_change(), changed));
+        }
+    };
+    let (mut observed, targets) = info_span!("observe").in_scope(|| context.sources.observe(&key, &valid));
+    let names = Names(&valid.identity);
+    let credentials = Credentials::observed_or(&observed, names, &Credentials::random());
+    let (release, plan) = info_span!("plan").in_scope(|| {
+        let release = release::decide(&valid, &observed, &credentials);
+        let desired = desire::desire(&valid, &observed, &release, &credentials);
+        let plan = plan::plan(&desired, &observed);
+        (release, plan)
+    });
+    debug!(changes = plan.children.len(), "planned");
+    let applying = apply::apply(
+        &plan,
+        &valid,
+        &mut observed,
+        &targets,
+        &context.kubernetes,
+        &context.sources,
+    );
+    let applied = applying.instrument(info_span!("apply")).await;
+    let facts = Facts {
+        valid: &valid,
+        observed: &observed,
+        release: &release,
+        applied: &applied,
+    };
+    context.notices.applied(platform, &applied, release.settled());
+    let status = status::status(facts, &former);
+    let wrote = write_status(platform, status, context)
+        .instrument(info_span!("status"))
+        .await?;
+    finish(&applied, &valid, &release).map(|action| (action, wrote || applied.changed()))
+}
+
+/// When to look again.
+fn finish(applied: &Applied, valid: &ValidPlatform, release: &Release) -> Result<Action, ReconcileError> {
+    if applied.stale {
+        return Err(ReconcileError::Stale);
+    }
+    if let Some(failed) = applied.failed.first() {
+        return Err(ReconcileError::Apply(failed.message.clone()));
+    }
+    if let Some(error) = applied.kafka_error.as_ref().or(applied.registry_error.as_ref()) {
+        return Err(ReconcileError::Apply(error.message.clone()));
+    }
+    let after = match &release.migration {
+        Migration::Failed { retry_in, .. } => Duration::try_from(*retry_in)
+            .unwrap_or(Duration::ZERO)
+            .max(Duration::from_secs(1)),
+        _ => IDLE,
+    };
+    debug!(
+        platform = valid.identity.name,
+        seconds = after.as_secs(),
+        "looks again later"
+    );
+    Ok(Action::requeue(after))
+}
+
+/// Writes a status when it differs; returns whether it was written.
+async fn write_status(
+    platform: &LogisticsPlatform,
+    status: PlatformStatus,
+    context: &Context,
+) -> Result<bool, ReconcileError> {
+    if platform.status.as_ref() == Some(&status) {
+        return Ok(false);
+    }
+    context.notices.turned(platform, &status);
+    let api: Api<LogisticsPlatform> =
+        Api::namespaced(context.client.clone(), &platform.namespace().unwrap_or_default());
+    let mut object = platform.clone();
+    object.status = Some(status);
+    object.metadata.managed_fields = None;
+    let name = platform.name_any();
+    let parameters = PostParams {
+        field_manager: Some(crate::names::MANAGER.into()),
+        ..PostParams::default()
+    };
+    context.metrics.request("status", "LogisticsPlatform");
+    match tokio::time::timeout(STATUS_TIMEOUT, api.replace_status(&name, &parameters, &object)).await {
+        Ok(Ok(written)) => {
+            let key = ObjectRef::from_obj(platform);
+            context
+                .written
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(key, written);
+            Ok(true)
+        }
+        Ok(Err(kube::Error::Api(answer))) if answer.code == 404 => Ok(false),
+        Ok(Err(kube::Error::Api(answer))) if answer.code == 409 => Err(ReconcileError::Stale),
+        Ok(Err(error)) => {
+            warn!(%error, "the status was not written");
+            Err(ReconcileError::Status(Box::new(error)))
+        }
+        Err(_) => Err(ReconcileError::StatusTimeout),
+    }
+}

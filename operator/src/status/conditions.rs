@@ -1,0 +1,70 @@
+//! Conditions whose time of transition changes only when their status does.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+/// Most characters of a condition's message.
+const MESSAGE_LENGTH: usize = 2048;
+
+/// Conditions that are being set.
+pub struct Conditions {
+    former: Vec<Condition>,
+    set: Vec<Condition>,
+    generation: i64,
+    now: Timestamp,
+}
+
+impl Conditions {
+    /// Starts from the former conditions; those that are not set again stay.
+    #[must_use]
+    pub fn new(former: &[Condition], generation: i64, now: Timestamp) -> Self {
+        // A status has whole seconds; a finer time would differ from what is read back.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        Self {
+            former: former.to_vec(),
+            set: Vec::new(),
+            generation,
+            now,
+        }
+    }
+
+    /// Sets a condition; `None` is `Unknown`.
+    pub fn set(&mut self, kind: &str, status: Option<bool>, reason: &str, message: &str) {
+        let status = match status {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        let former = self.former.iter().find(|condition| condition.type_ == kind);
+        let since = former
+            .filter(|former| former.status == status)
+            .map(|former| former.last_transition_time.clone());
+        self.set.push(Condition {
+            type_: kind.into(),
+            status: status.into(),
+            reason: reason.into(),
+            message: message.chars().take(MESSAGE_LENGTH).collect(),
+            observed_generation: Some(self.generation),
+            last_transition_time: since.unwrap_or(Time(self.now)),
+        });
+    }
+
+    /// A condition that was set, as status and reason and message.
+    #[must_use]
+    pub fn get(&self, kind: &str) -> Option<&Condition> {
+        self.set.iter().find(|condition| condition.type_ == kind)
+    }
+
+    /// All conditions: first those that were set, then the former others.
+    #[must_use]
+    pub fn finish(self) -> Vec<Condition> {
+        let mut all = self.set;
+        let kept: Vec<_> = self
+            .former
+            .into_iter()
+            .filter(|former| !all.iter().any(|set| set.type_ == former.type_))
+            .collect();
+        all.extend(kept);
+        all
+    }
+}

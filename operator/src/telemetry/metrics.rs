@@ -1,0 +1,143 @@
+//! Metrics of the operator, `logistics_operator_*`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The operator's metrics.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<ResultLabels, Counter>,
+    duration: Histogram,
+    errors: Family<StepLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    polls: Family<PollLabels, Counter>,
+    platforms: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StepLabels {
+    step: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    verb: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PollLabels {
+    backend: &'static str,
+    result: &'static str,
+}
+
+impl Metrics {
+    /// Metrics at zero.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("logistics_operator");
+        let reconciles = Family::<ResultLabels, Counter>::default();
+        registry.register(
+            "reconciles",
+            "Reconciles by result: unchanged, changed, error",
+            reconciles.clone(),
+        );
+        let buckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+        let duration = Histogram::new(buckets);
+        registry.register(
+            "reconcile_duration_seconds",
+            "Time of a reconcile",
+            duration.clone(),
+        );
+        let errors = Family::<StepLabels, Counter>::default();
+        registry.register("errors", "Failed reconciles by step", errors.clone());
+        let requests = Family::<RequestLabels, Counter>::default();
+        let help = "Requests to the Kubernetes API by reconciles; watches are not counted";
+        registry.register("kubernetes_requests", help, requests.clone());
+        let polls = Family::<PollLabels, Counter>::default();
+        registry.register(
+            "backend_polls",
+            "Reads of backends by result: ok, error",
+            polls.clone(),
+        );
+        let platforms = Gauge::default();
+        registry.register(
+            "platforms",
+            "LogisticsPlatform objects that are watched",
+            platforms.clone(),
+        );
+        Arc::new(Self {
+            registry,
+            reconciles,
+            duration,
+            errors,
+            requests,
+            polls,
+            platforms,
+        })
+    }
+
+    /// A reconcile ended.
+    pub fn reconciled(&self, result: &'static str, duration: Duration) {
+        self.reconciles.get_or_create(&ResultLabels { result }).inc();
+        self.duration.observe(duration.as_secs_f64());
+    }
+
+    /// A step failed.
+    pub fn failed(&self, step: &'static str) {
+        self.errors.get_or_create(&StepLabels { step }).inc();
+    }
+
+    /// A request is sent to the Kubernetes API.
+    pub fn request(&self, verb: &'static str, kind: &'static str) {
+        self.requests.get_or_create(&RequestLabels { verb, kind }).inc();
+    }
+
+    /// All requests that were sent to the Kubernetes API.
+    #[must_use]
+    pub fn requests_total(&self) -> u64 {
+        let verbs = ["create", "apply", "delete", "get", "status", "event"];
+        let kinds = crate::child::ChildKind::ALL
+            .into_iter()
+            .map(crate::child::ChildKind::name);
+        let kinds = kinds.chain(["LogisticsPlatform", "Event"]);
+        kinds
+            .flat_map(|kind| verbs.map(|verb| RequestLabels { verb, kind }))
+            .map(|labels| self.requests.get_or_create(&labels).get())
+            .sum()
+    }
+
+    /// A backend was read.
+    pub fn poll(&self, backend: &'static str, ok: bool) {
+        let result = if ok { "ok" } else { "error" };
+        self.polls.get_or_create(&PollLabels { backend, result }).inc();
+    }
+
+    /// How many platforms are watched.
+    pub fn platforms(&self, count: usize) {
+        self.platforms.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The metrics as text.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,292 @@
+//! The valid platform and how its general part is made.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use logistics_schemas::Workload;
+use logistics_schemas::config::{LogLevel, PlatformIdentity};
+
+use super::{Findings, backing, scalar};
+use crate::api::{self, Compatibility, LogisticsPlatform, MAX_NAME_LENGTH, PullPolicy, Resources};
+use crate::quantity;
+
+/// A platform in which nothing is wrong and nothing is left open.
+#[derive(Clone, Debug)]
+pub struct ValidPlatform {
+    /// Namespace and name.
+    pub identity: PlatformIdentity,
+    /// The object's uid.
+    pub uid: String,
+    /// The object's generation.
+    pub generation: i64,
+    /// The image tag.
+    pub version: String,
+    /// Where images come from.
+    pub image: ValidImage,
+    /// How each workload runs.
+    pub workloads: BTreeMap<Workload, ValidWorkload>,
+    /// The event backbone.
+    pub kafka: ValidKafka,
+    /// The schema registry.
+    pub registry: ValidRegistry,
+    /// The database.
+    pub database: ValidDatabase,
+    /// Whose tokens are accepted.
+    pub auth: ValidAuth,
+    /// Where spans are sent.
+    pub otlp: Option<ValidOtlp>,
+    /// Lowest level that is logged.
+    pub log_level: LogLevel,
+}
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidImage {
+    /// Host and path before the workload's name.
+    pub repository: String,
+    /// When the kubelet pulls.
+    pub pull_policy: PullPolicy,
+    /// Names of Secrets with registry credentials.
+    pub pull_secrets: Vec<String>,
+}
+
+/// How a workload runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidWorkload {
+    /// Number of pods.
+    pub replicas: i32,
+    /// CPU and memory.
+    pub resources: Resources,
+}
+
+/// How a server is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ValidTls {
+    /// TLS against the system's authorities.
+    System,
+    /// TLS against the PEM certificates in a ConfigMap's key.
+    Authority {
+        /// Name of the ConfigMap.
+        config_map: String,
+        /// Key in it.
+        key: String,
+    },
+    /// Plain text.
+    Disabled,
+}
+
+/// The event backbone.
+#[derive(Clone, Debug)]
+pub struct ValidKafka {
+    /// Comma-separated `host:port`.
+    pub bootstrap_servers: String,
+    /// How brokers are verified.
+    pub tls: ValidTls,
+    /// Put before each topic's name.
+    pub topic_prefix: String,
+    /// Partitions of each topic.
+    pub partitions: i32,
+    /// Copies of each partition.
+    pub replication_factor: i32,
+    /// How long records are kept.
+    pub retention: Duration,
+    /// How often topics and subjects are compared.
+    pub resync: Duration,
+}
+
+/// The schema registry.
+#[derive(Clone, Debug)]
+pub struct ValidRegistry {
+    /// Base URL without a slash at its end.
+    pub url: String,
+    /// How the registry is verified.
+    pub tls: ValidTls,
+    /// Which changes are accepted.
+    pub compatibility: Compatibility,
+}
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct ValidDatabase {
+    /// DNS name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Name of the database.
+    pub name: String,
+    /// How the server is verified.
+    pub tls: ValidTls,
+    /// Name of the Secret with the owner's credentials.
+    pub owner_secret: String,
+}
+
+/// Whose tokens are accepted.
+#[derive(Clone, Debug)]
+pub struct ValidAuth {
+    /// Required `iss`.
+    pub issuer: String,
+    /// Required in `aud`.
+    pub audience: String,
+    /// ConfigMap with the key set.
+    pub jwks_config_map: String,
+    /// Key in it.
+    pub jwks_key: String,
+}
+
+/// Where spans are sent.
+#[derive(Clone, Debug)]
+pub struct ValidOtlp {
+    /// URL of the receiver.
+    pub endpoint: String,
+    /// Share of traces that are kept.
+    pub sampling_ratio: f64,
+}
+
+pub(super) fn platform(platform: &LogisticsPlatform, findings: &mut Findings) -> ValidPlatform {
+    let spec = &platform.spec;
+    let name = platform.name_any();
+    let tag = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let tag_remedy = "is not an image tag; use letters, digits, '.', '_' and '-', for example 0.1.0";
+    let version = scalar::text(&spec.version, 128, tag, tag_remedy).and_then(|version| {
+        if version.is_empty() || version.starts_with(['.', '-']) {
+            Err(tag_remedy.to_owned())
+        } else {
+            Ok(version)
+        }
+    });
+    ValidPlatform {
+        identity: PlatformIdentity {
+            namespace: platform.namespace().unwrap_or_default(),
+            name: findings.take("metadata.name", &name, scalar::dns_label(&name, MAX_NAME_LENGTH)),
+        },
+        uid: platform.uid().unwrap_or_default(),
+        generation: platform.meta_generation(),
+        version: findings.take("spec.version", &spec.version, version),
+        image: image(&spec.image, findings),
+        workloads: Workload::ALL
+            .into_iter()
+            .map(|workload| (workload, self::workload(workload, &spec.workloads, findings)))
+            .collect(),
+        kafka: backing::kafka(&spec.kafka, findings),
+        registry: backing::registry(&spec.schema_registry, findings),
+        database: backing::database(&spec.database, findings),
+        auth: backing::auth(&spec.auth, findings),
+        otlp: spec
+            .observability
+            .otlp
+            .as_ref()
+            .map(|otlp| self::otlp(otlp, findings)),
+        log_level: log_level(spec.observability.log_level),
+    }
+}
+
+impl LogisticsPlatform {
+    fn meta_generation(&self) -> i64 {
+        self.metadata.generation.unwrap_or_default()
+    }
+}
+
+fn image(image: &api::Image, findings: &mut Findings) -> ValidImage {
+    let allowed =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | ':' | '/' | '-');
+    let remedy =
+        "is not an image repository; leave out scheme, workload and tag, for example localhost/logistics";
+    let repository = scalar::text(&image.repository, 200, allowed, remedy).and_then(|repository| {
+        let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let right = repository.starts_with(edge) && repository.ends_with(edge) && !repository.contains("//");
+        right.then_some(repository).ok_or_else(|| remedy.to_owned())
+    });
+    ValidImage {
+        repository: findings.take("spec.image.repository", &image.repository, repository),
+        pull_policy: image.pull_policy,
+        pull_secrets: image
+            .pull_secrets
+            .iter()
+            .map(|secret| {
+                findings.take(
+                    "spec.image.pullSecrets",
+                    &secret.name,
+                    scalar::object_name(&secret.name),
+                )
+            })
+            .collect(),
+    }
+}
+
+fn workload(workload: Workload, all: &api::Workloads, findings: &mut Findings) -> ValidWorkload {
+    let spec = match workload {
+        Workload::Shipment => &all.shipment,
+        Workload::Tracking => &all.tracking,
+        Workload::Analytics => &all.analytics,
+    };
+    let path = format!("spec.workloads.{workload}");
+    if !(1..=100).contains(&spec.replicas) {
+        findings.add(
+            &format!("{path}.replicas"),
+            spec.replicas,
+            "is not between 1 and 100",
+        );
+    }
+    resources(&format!("{path}.resources"), &spec.resources, findings);
+    ValidWorkload {
+        replicas: spec.replicas,
+        resources: spec.resources.clone(),
+    }
+}
+
+fn resources(path: &str, resources: &Resources, findings: &mut Findings) {
+    let requests = resources.requests.clone().unwrap_or_default();
+    let limits = resources.limits.clone().unwrap_or_default();
+    for (name, request, limit) in [
+        ("cpu", requests.cpu, limits.cpu),
+        ("memory", requests.memory, limits.memory),
+    ] {
+        let mut amount = |side: &str, quantity: Option<api::Quantity>| {
+            let text = quantity?.0;
+            let value = quantity::parse(&text);
+            if value.is_none_or(|value| value <= 0) {
+                let remedy = "is not an amount; write for example 250m or 256Mi";
+                findings.add(&format!("{path}.{side}.{name}"), text, remedy);
+            }
+            value
+        };
+        let (request, limit) = (amount("requests", request), amount("limits", limit));
+        if let (Some(request), Some(limit)) = (request, limit)
+            && request > limit
+        {
+            let shown = resources
+                .requests
+                .as_ref()
+                .map_or(String::new(), |list| format!("{list:?}"));
+            let remedy = format!("is more than limits.{name}; lower the request or raise the limit");
+            findings.add(&format!("{path}.requests.{name}"), shown, remedy);
+        }
+    }
+}
+
+fn otlp(otlp: &api::Otlp, findings: &mut Findings) -> ValidOtlp {
+    let path = "spec.observability.otlp";
+    if !(0.0..=1.0).contains(&otlp.sampling_ratio) {
+        findings.add(
+            &format!("{path}.samplingRatio"),
+            otlp.sampling_ratio,
+            "is not between 0 and 1",
+        );
+    }
+    let endpoint = scalar::url(&otlp.endpoint, "http://collector.observability.svc:4317");
+    ValidOtlp {
+        endpoint: findings.take(&format!("{path}.endpoint"), &otlp.endpoint, endpoint),
+        sampling_ratio: otlp.sampling_ratio,
+    }
+}
+
+const fn log_level(level: api::LogLevel) -> LogLevel {
+    match level {
+        api::LogLevel::Error => LogLevel::Error,
+        api::LogLevel::Warn => LogLevel::Warn,
+        api::LogLevel::Info => LogLevel::Info,
+        api::LogLevel::Debug => LogLevel::Debug,
+        api::LogLevel::Trace => LogLevel::Trace,
+    }
+}

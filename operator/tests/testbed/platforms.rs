@@ -1,0 +1,98 @@
+//! Platforms to begin with.
+#![allow(dead_code, reason = "each test binary uses some of them")]
+
+use serde_json::{Value, json};
+
+/// The smallest platform that is valid.
+pub fn smallest(name: &str) -> Value {
+    json!({
+        "apiVersion": "logistics-platform.io/v1alpha1",
+        "kind": "LogisticsPlatform",
+        "metadata": {"name": name},
+        "spec": {
+            "version": "0.1.0",
+            "kafka": {"bootstrapServers": "kafka:9093"},
+            "schemaRegistry": {"url": "https://registry/apis/ccompat/v7"},
+            "database": {"host": "postgres", "name": "acme", "credentials": {"secretRef": {"name": "acme-db"}}},
+            "auth": {
+                "issuer": "https://issuer.example",
+                "audience": "logistics",
+                "jwks": {"configMapRef": {"name": "acme-jwks"}},
+            },
+        },
+    })
+}
+
+/// A platform in which every field is set, none to its default.
+pub fn full(name: &str) -> Value {
+    let tls = json!({"mode": "Verify", "caConfigMapRef": {"name": "backing-ca", "key": "root.pem"}});
+    let workload = |replicas: i32| {
+        json!({
+            "replicas": replicas,
+            "resources": {
+                "requests": {"cpu": "0.5", "memory": "128Mi"},
+                "limits": {"cpu": 2, "memory": "1Gi"},
+            },
+        })
+    };
+    json!({
+        "apiVersion": "logistics-platform.io/v1alpha1",
+        "kind": "LogisticsPlatform",
+        "metadata": {"name": name},
+        "spec": {
+            "version": "1.2.3-rc.1",
+            "image": {
+                "repository": "registry.example:5000/team/logistics",
+                "pullPolicy": "Always",
+                "pullSecrets": [{"name": "pull"}],
+            },
+            "workloads": {"shipment": workload(1), "tracking": workload(3), "analytics": workload(100)},
+            "kafka": {
+                "bootstrapServers": "kafka-0.kafka:9093,kafka-1.kafka:9093",
+                "tls": tls,
+                "topicPrefix": "acme.",
+                "topics": {"partitions": 12, "replicationFactor": 2, "retention": "36h30m"},
+                "resync": "1m30s",
+            },
+            "schemaRegistry": {
+                "url": "http://registry:8081",
+                "tls": {"mode": "Disabled"},
+                "compatibility": "FULL_TRANSITIVE",
+            },
+            "database": {
+                "host": "10.0.0.7",
+                "port": 6432,
+                "name": "acme_eu",
+                "tls": tls,
+                "credentials": {"secretRef": {"name": "owner"}},
+            },
+            "auth": {
+                "issuer": "https://issuer.example/realms/acme",
+                "audience": "api",
+                "jwks": {"configMapRef": {"name": "keys", "key": "keys.json"}},
+            },
+            "observability": {
+                "otlp": {"endpoint": "http://10.0.0.8:4317", "samplingRatio": 0.25},
+                "logLevel": "debug",
+            },
+        },
+    })
+}
+
+/// Changes an object as a JSON merge patch does (RFC 7396).
+pub fn merge(object: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    for (name, change) in fields {
+        if change.is_null() {
+            object.as_object_mut().map(|object| object.remove(name));
+        } else {
+            merge(&mut object[name.as_str()], change);
+        }
+    }
+}
