@@ -182,7 +182,7 @@ impl Chassis {
         }
         tracing::info!(
             workload = %config.workload,
-            grpc = %config.grpc.listen,
+            grpc = %listener.local_addr().unwrap_or(config.grpc.listen),
             admin = %admin_address,
             "the database is usable"
         );

@@ -1,0 +1,6 @@
+//! The binary as Kubernetes runs it: real processes over real backing servers.
+
+mod command_line;
+mod crash;
+mod support;
+mod trace;

@@ -1,0 +1,173 @@
+//! Processes of the binary.
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use logistics_schemas::Workload;
+use logistics_schemas::config::{Otlp, ServiceConfig};
+use logistics_schemas::grpc::logistics::shipment::v1 as proto;
+use logistics_schemas::grpc::logistics::shipment::v1::shipment_service_client::ShipmentServiceClient;
+use logistics_schemas::grpc::logistics::r#type::v1 as types;
+use logistics_testbed::{Testbed, eventually};
+use prost_types::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::process::{Child, Command};
+use tonic::transport::Channel;
+
+/// The binary under test.
+pub(crate) fn logistics() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logistics"));
+    command
+        .env_remove("LOGISTICS_CONFIG")
+        .kill_on_drop(true)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Writes a configuration file.
+pub(crate) fn write_config(testbed: &Testbed, name: &str, config: &impl Serialize) -> Result<PathBuf> {
+    let path = testbed.file(name);
+    std::fs::write(&path, serde_norway::to_string(config)?)?;
+    Ok(path)
+}
+
+/// Migrates with the binary.
+pub(crate) async fn migrate(testbed: &Testbed) -> Result<()> {
+    let config = write_config(testbed, "migrate.yaml", &testbed.migrate_config())?;
+    let output = logistics()
+        .arg("migrate")
+        .arg("--config")
+        .arg(config)
+        .output()
+        .await?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "migrate: {errors}");
+    Ok(())
+}
+
+/// A service in a process of its own.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+    pub(crate) grpc: String,
+}
+
+impl Process {
+    pub(crate) async fn start(testbed: &Testbed, workload: Workload, otlp: Option<&str>) -> Result<Self> {
+        let config = ServiceConfig {
+            otlp: otlp.map(|endpoint| Otlp {
+                endpoint: endpoint.to_owned(),
+                sampling_ratio: 1.0,
+            }),
+            ..testbed.config(workload)
+        };
+        let config = write_config(testbed, &format!("{workload}.yaml"), &config)?;
+        let log = testbed.file(&format!("{workload}.log"));
+        let child = logistics()
+            .arg(workload.name())
+            .env("LOGISTICS_CONFIG", config)
+            .env("LOGISTICS_REVISION", "abc123")
+            .stderr(std::fs::File::create(&log)?)
+            .spawn()?;
+        let mut process = Self {
+            child,
+            log,
+            grpc: String::new(),
+        };
+        let (grpc, admin) =
+            eventually("the process says where it listens", || async { process.ports() }).await?;
+        process.grpc = format!("http://{grpc}");
+        let probe = |path: &str| format!("http://{admin}/{path}");
+        eventually("the process is ready", || async {
+            let answer = get(&probe("readyz")).await;
+            Ok(answer.is_ok_and(|status| status == 200).then_some(()))
+        })
+        .await
+        .with_context(|| std::fs::read_to_string(&process.log).unwrap_or_default())?;
+        Ok(process)
+    }
+
+    /// Its log, line by line.
+    pub(crate) fn log(&self) -> Result<Vec<Value>> {
+        let text = std::fs::read_to_string(&self.log)?;
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+            .collect()
+    }
+
+    fn ports(&self) -> Result<Option<(String, String)>> {
+        let port = |line: &Value, name: &str| Some(line.get(name)?.as_str()?.to_owned());
+        Ok(self
+            .log()?
+            .iter()
+            .find_map(|line| Some((port(line, "grpc")?, port(line, "admin")?))))
+    }
+
+    /// SIGKILL.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        self.child.kill().await?;
+        Ok(())
+    }
+
+    /// SIGTERM; gives how it ended.
+    pub(crate) async fn stop(&mut self) -> Result<ExitStatus> {
+        let Some(pid) = self
+            .child
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
+        else {
+            bail!("the process has ended already");
+        };
+        kill_process(pid, Signal::TERM)?;
+        Ok(self.child.wait().await?)
+    }
+}
+
+/// The status of a plain HTTP request.
+async fn get(url: &str) -> Result<u16> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let rest = url.strip_prefix("http://").context("no http URL")?;
+    let (host, path) = rest.split_once('/').context("no path")?;
+    let mut stream = tokio::net::TcpStream::connect(host).await?;
+    stream
+        .write_all(format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
+        .await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.split(' ').nth(1).context("no HTTP")?.parse()?)
+}
+
+/// A client of a shipment process.
+pub(crate) fn client(process: &Process) -> Result<ShipmentServiceClient<Channel>> {
+    Ok(ShipmentServiceClient::new(
+        Channel::from_shared(process.grpc.clone())?.connect_lazy(),
+    ))
+}
+
+pub(crate) fn order(key: &str) -> proto::CreateShipmentRequest {
+    let place = |code: &str| {
+        Some(types::Location {
+            code: code.to_owned(),
+            facility: String::new(),
+        })
+    };
+    proto::CreateShipmentRequest {
+        idempotency_key: key.to_owned(),
+        carrier: "UA".to_owned(),
+        tracking_number: "1545".to_owned(),
+        origin: place("EWR"),
+        destination: place("IAH"),
+        planned_departure: at(1_357_034_100),
+        promised_arrival: at(1_357_046_220),
+    }
+}
+
+pub(crate) fn at(seconds: i64) -> Option<Timestamp> {
+    Some(Timestamp { seconds, nanos: 0 })
+}
