@@ -1,0 +1,132 @@
+//! The gRPC service.
+
+use logistics_chassis::errors::ServiceError;
+use logistics_chassis::fields::{Fields, timestamp};
+use logistics_chassis::identity::Principal;
+use logistics_chassis::projection;
+use logistics_schemas::grpc::logistics::analytics::v1 as proto;
+use logistics_schemas::grpc::logistics::analytics::v1::analytics_service_server::AnalyticsService;
+use sqlx::PgPool;
+use tonic::{Request, Response, Status};
+
+use crate::histories::Lane;
+use crate::shipments::Shipment;
+use crate::{accuracy, histories, shipments};
+
+/// Lanes in an answer where the caller names no number, and the most.
+const LANES: (u16, u16) = (10, 100);
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pool: PgPool,
+}
+
+impl Api {
+    pub(crate) const fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    async fn assessment(
+        &self,
+        principal: &Principal,
+        shipment_id: &str,
+    ) -> Result<proto::Assessment, ServiceError> {
+        let mut fields = Fields::new();
+        let id = fields.uuid("shipment_id", shipment_id);
+        fields.finish()?;
+        let found = match id {
+            Some(id) => shipments::get(&self.pool, id, &principal.account_id).await?,
+            None => None,
+        };
+        let missing = || ServiceError::NotFound {
+            what: "assessment of shipment",
+            id: shipment_id.to_owned(),
+        };
+        found.as_ref().map(assessment).ok_or_else(missing)
+    }
+
+    async fn lanes(&self, principal: &Principal, page_size: i32) -> Result<Vec<proto::Lane>, ServiceError> {
+        let mut fields = Fields::new();
+        let limit = fields.page_size(page_size, LANES.0, LANES.1);
+        fields.finish()?;
+        let lanes = histories::riskiest_lanes(&self.pool, &principal.account_id, limit).await?;
+        Ok(lanes.into_iter().map(lane).collect())
+    }
+
+    async fn accuracy(&self, principal: &Principal) -> Result<proto::GetAccuracyResponse, ServiceError> {
+        let progress = projection::progress(&self.pool, &principal.account_id).await?;
+        let sums = accuracy::get(&self.pool, &principal.account_id).await?;
+        Ok(proto::GetAccuracyResponse {
+            shipments: progress.shipments,
+            events: progress.events,
+            parked: progress.parked,
+            arrivals: sums.arrivals,
+            mae_at_creation_minutes: sums.mean(sums.error_at_creation),
+            mae_in_transit_minutes: sums.mean(sums.error_in_transit),
+            mae_of_promise_minutes: sums.mean(sums.error_of_promise),
+            interval_coverage: sums.coverage(),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl AnalyticsService for Api {
+    async fn get_assessment(
+        &self,
+        request: Request<proto::GetAssessmentRequest>,
+    ) -> Result<Response<proto::GetAssessmentResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        let assessment = self.assessment(principal, &request.get_ref().shipment_id).await?;
+        Ok(Response::new(proto::GetAssessmentResponse {
+            assessment: Some(assessment),
+        }))
+    }
+
+    async fn list_lanes(
+        &self,
+        request: Request<proto::ListLanesRequest>,
+    ) -> Result<Response<proto::ListLanesResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        let lanes = self.lanes(principal, request.get_ref().page_size).await?;
+        Ok(Response::new(proto::ListLanesResponse { lanes }))
+    }
+
+    async fn get_accuracy(
+        &self,
+        request: Request<proto::GetAccuracyRequest>,
+    ) -> Result<Response<proto::GetAccuracyResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        Ok(Response::new(self.accuracy(principal).await?))
+    }
+}
+
+fn assessment(shipment: &Shipment) -> proto::Assessment {
+    let assessment = &shipment.assessment;
+    let reasons = assessment.risk.reasons.iter().map(|reason| proto::RiskReason {
+        factor: reason.factor.clone(),
+        contribution: reason.contribution,
+        text: reason.text.clone(),
+    });
+    proto::Assessment {
+        shipment_id: shipment.id.to_string(),
+        risk: assessment.risk.probability,
+        reasons: reasons.collect(),
+        estimated_arrival: Some(timestamp(assessment.estimated)),
+        earliest_arrival: Some(timestamp(assessment.earliest)),
+        latest_arrival: Some(timestamp(assessment.latest)),
+        seq: shipment.seq,
+        actual_arrival: shipment.journey.arrived.map(timestamp),
+    }
+}
+
+fn lane(lane: Lane) -> proto::Lane {
+    proto::Lane {
+        carrier: lane.carrier,
+        origin: lane.origin,
+        destination: lane.destination,
+        arrivals: lane.arrivals,
+        late_share: lane.late_share,
+        median_delay_minutes: lane.median_delay,
+    }
+}

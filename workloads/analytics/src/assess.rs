@@ -1,0 +1,129 @@
+//! Takes events one after the other: what each means for its shipment, and what is learned. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use logistics_chassis::codec::{ShipmentCreated, ShipmentStatusChanged};
+use logistics_chassis::projection::{Sequenced, ShipmentEvent};
+use logistics_domain::journey::{Journey, Milestone};
+use uuid::Uuid;
+
+use crate::accuracy::Sums;
+use crate::histories::{Histories, Key, Keys};
+use crate::shipments::Shipment;
+
+/// The state of a transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    /// All shipments that the events are of.
+    pub(crate) shipments: HashMap<Uuid, Shipment>,
+    /// All histories that they belong to.
+    pub(crate) histories: Histories,
+    /// What the arrivals say of the estimates, by account.
+    pub(crate) accuracy: BTreeMap<String, Sums>,
+}
+
+impl Desk {
+    /// Takes an event; true when its shipment was assessed anew.
+    pub(crate) fn take(&mut self, sequenced: &Sequenced) -> bool {
+        match &sequenced.event {
+            ShipmentEvent::Created(event) => {
+                self.create(event);
+                true
+            }
+            ShipmentEvent::StatusChanged(event) => self.change(event),
+        }
+    }
+
+    fn create(&mut self, event: &ShipmentCreated) {
+        let mut journey = Journey::new(event.planned_departure, event.promised_arrival);
+        let assessment = journey.assess(&self.histories.around(&keys_of(event)));
+        let shipment = Shipment {
+            id: event.shipment_id,
+            account_id: event.account_id.clone(),
+            carrier: event.carrier.clone(),
+            origin: event.origin.code.clone(),
+            destination: event.destination.code.clone(),
+            journey,
+            seq: event.seq,
+            assessment,
+        };
+        self.shipments.insert(shipment.id, shipment);
+    }
+
+    fn change(&mut self, event: &ShipmentStatusChanged) -> bool {
+        // The projection applies a creation before all that follows.
+        let Some(shipment) = self.shipments.get_mut(&event.shipment_id) else {
+            return false;
+        };
+        match observe(&mut shipment.journey, event) {
+            Some(Milestone::Departed) => {
+                let keys = shipment.keys();
+                shipment.assessment = shipment.journey.assess(&self.histories.around(&keys));
+                shipment.seq = event.seq;
+                true
+            }
+            Some(Milestone::Arrived) => {
+                if let Some(outcome) = shipment.journey.outcome() {
+                    self.histories.learn(&shipment.keys(), &outcome);
+                }
+                self.accuracy
+                    .entry(shipment.account_id.clone())
+                    .or_default()
+                    .add(&shipment.journey);
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+fn observe(journey: &mut Journey, event: &ShipmentStatusChanged) -> Option<Milestone> {
+    journey.observe(
+        event.reported,
+        event.classifier,
+        event.disposition,
+        event.occurred_at,
+    )
+}
+
+fn keys_of(event: &ShipmentCreated) -> Keys {
+    Keys::new(
+        &event.account_id,
+        &event.carrier,
+        &event.origin.code,
+        &event.destination.code,
+    )
+}
+
+/// The histories that events read, and those that arrivals among them change. `shipments` are those known before.
+pub(crate) fn needs(
+    events: &[Sequenced],
+    shipments: &HashMap<Uuid, Shipment>,
+) -> (BTreeSet<Key>, BTreeSet<Key>) {
+    let mut journeys: HashMap<Uuid, (Keys, Journey)> = shipments
+        .values()
+        .map(|shipment| (shipment.id, (shipment.keys(), shipment.journey.clone())))
+        .collect();
+    let (mut reading, mut learning) = (BTreeSet::new(), BTreeSet::new());
+    for sequenced in events {
+        match &sequenced.event {
+            ShipmentEvent::Created(event) => {
+                let keys = keys_of(event);
+                reading.extend(keys.iter().cloned());
+                let journey = Journey::new(event.planned_departure, event.promised_arrival);
+                journeys.insert(event.shipment_id, (keys, journey));
+            }
+            ShipmentEvent::StatusChanged(event) => {
+                let Some((keys, journey)) = journeys.get_mut(&event.shipment_id) else {
+                    continue;
+                };
+                match observe(journey, event) {
+                    Some(Milestone::Departed) => reading.extend(keys.iter().cloned()),
+                    Some(Milestone::Arrived) => learning.extend(keys.iter().cloned()),
+                    None => {}
+                }
+            }
+        }
+    }
+    (reading, learning)
+}

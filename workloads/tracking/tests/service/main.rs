@@ -1,0 +1,6 @@
+//! The tracking service against a real database, event log and schema registry.
+
+mod answers;
+mod deliveries;
+mod poison;
+mod support;
