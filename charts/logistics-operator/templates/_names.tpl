@@ -9,6 +9,3 @@ app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | qu
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
-
-{{/* The port of /livez, /readyz and /metrics. */}}
-{{- define "logistics-operator.adminPort" -}}9090{{- end }}
