@@ -19,6 +19,10 @@ const MAX_RESIDUAL_MINUTES: f64 = 90.0;
 pub const COVERAGE: f64 = 0.9;
 /// Errors that are assumed while nothing has arrived yet: early and late, in minutes.
 const FIRST_ERRORS: (f64, f64) = (-30.0, 40.0);
+/// After as many errors, the bounds are set by their mean size; from then on they are tracked.
+const CALIBRATE_AT: u32 = 30;
+/// The 95 % quantile of an error's size over its mean, between that of the normal (2.06) and the Laplace distribution.
+const TAIL_OVER_MEAN: f64 = 2.2;
 /// Step of the interval's bounds, as a share of the typical error.
 const STEP: f64 = 0.15;
 /// The first steps are larger, and shrink to [`STEP`] with the root of the number of arrivals.
@@ -77,6 +81,11 @@ impl ErrorBounds {
     /// Takes the error of an estimate: arrival - estimate, in minutes.
     pub fn learn(&mut self, error: f64) {
         self.size.add(error.abs(), ALPHA);
+        if self.size.count == CALIBRATE_AT {
+            let reach = TAIL_OVER_MEAN * self.size.mean;
+            (self.low.value, self.high.value) = (-reach, reach);
+            return;
+        }
         let step = self.size.mean.max(1.0) * STEP.max(FIRST_STEPS / f64::from(self.size.count).sqrt());
         let tail = (1.0 - COVERAGE) / 2.0;
         self.low.update(tail, error, step);
