@@ -255,8 +255,7 @@ impl Chassis {
         tokio::pin!(served);
         let outcome = tokio::select! {
             outcome = &mut served => outcome.map_err(RunError::from),
-            Some(ended) = self.tasks.join_next() => {
-                let failure = failure(ended);
+            failure = first_failure(&mut self.tasks, &self.shutdown) => {
                 tracing::error!(error = %failure, "stopping");
                 self.shutdown.request();
                 served.await?;
@@ -283,6 +282,22 @@ async fn bind(field: &'static str, address: SocketAddr) -> Result<TcpListener, R
             address,
             source,
         })
+}
+
+/// Waits until background work ends before the stop was asked for. What ends afterwards has done its part.
+async fn first_failure(
+    tasks: &mut JoinSet<(&'static str, Result<(), TaskError>)>,
+    shutdown: &Shutdown,
+) -> RunError {
+    while let Some(ended) = tasks.join_next().await {
+        if !shutdown.requested().is_cancelled() {
+            return failure(ended);
+        }
+        if let Ok((name, Err(error))) = ended {
+            tracing::warn!(task = name, %error, "ended with an error");
+        }
+    }
+    std::future::pending().await
 }
 
 type Ended = Result<(&'static str, Result<(), TaskError>), tokio::task::JoinError>;

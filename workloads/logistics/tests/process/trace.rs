@@ -66,7 +66,10 @@ async fn the_callers_trace_reaches_every_service() -> Result<()> {
         server.attributes.get("logistics.revision").map(String::as_str),
         Some("abc123")
     );
-    let publish = find("shipment.created")?;
+    let publish = spans
+        .iter()
+        .find(|span| span.kind == "Producer" && span.name.ends_with(SHIPMENT_CREATED.name))
+        .context("no producer")?;
     assert_eq!(
         (publish.parent_span_id.as_str(), publish.kind.as_str()),
         (server.span_id.as_str(), "Producer")
@@ -87,7 +90,7 @@ async fn the_callers_trace_reaches_every_service() -> Result<()> {
     }
     for mut process in processes {
         let status = process.stop().await?;
-        assert!(status.success(), "{status}");
+        assert!(status.success(), "{status}: {:#?}", process.log()?.last());
         for line in process.log()? {
             assert!(
                 line.get("timestamp").is_some() && line.get("level").is_some(),
