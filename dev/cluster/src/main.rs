@@ -4,7 +4,7 @@
 //! all of it runs; `verify-clean`: something is left). `demo` passes on the demo's own.
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -51,6 +51,9 @@ enum Do {
         /// A repository to push to; without it, images stay on this machine.
         #[arg(long, value_name = "REPOSITORY")]
         push: Option<String>,
+        /// A folder with the two programs, already compiled; without it, they are compiled for release.
+        #[arg(long, value_name = "FOLDER")]
+        compiled: Option<PathBuf>,
         #[command(flatten)]
         container: Container,
     },
@@ -153,7 +156,13 @@ fn run(command: Do) -> Result<ExitCode> {
         Do::Prerequisites => prerequisites::ensure()?,
         Do::Tools { names } => build_tools(&names)?,
         Do::Path { program } => print_path(&program)?,
-        Do::Images { push, container } => build_images(push.as_deref(), &container.program)?,
+        Do::Images {
+            push,
+            compiled,
+            container,
+        } => {
+            build_images(push.as_deref(), compiled.as_deref(), &container.program)?;
+        }
         Do::Up { container } => up(
             &Cluster::locate()?,
             &Builder::new(&Cache::locate()?, &container.program)?,
@@ -239,9 +248,9 @@ fn print_path(program: &str) -> Result<()> {
     say(&path.display().to_string())
 }
 
-fn build_images(push: Option<&str>, program: &str) -> Result<()> {
+fn build_images(push: Option<&str>, compiled: Option<&Path>, program: &str) -> Result<()> {
     let (checkout, cache) = (Checkout::locate()?, Cache::locate()?);
-    let images = images::product(&Builder::new(&cache, program)?, &checkout, push)?;
+    let images = images::product(&Builder::new(&cache, program)?, &checkout, compiled, push)?;
     images.write(&recorded_images(&Cluster::of(&checkout, &cache)?, &cache))?;
     say(&format!(
         "repository={}\nworkloads={}\noperator={}",

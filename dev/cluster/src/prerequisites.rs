@@ -1,6 +1,5 @@
 //! Makes sure that the machine has what the build and the cluster need.
 
-use std::env;
 use std::path::Path;
 use std::process::Command;
 
@@ -49,11 +48,7 @@ pub fn ensure() -> Result<()> {
 fn apt(args: &[&str]) -> Result<()> {
     let status = Command::new("apt-get")
         .args(args)
-        // Only the newest list of configuration questions, each with its default answer, and no service started: the
-        // cluster starts its own.
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("RUNLEVEL", "1")
-        .env("PATH", env::var_os("PATH").unwrap_or_default())
         .status()
         .context("cannot start apt-get")?;
     if !status.success() {

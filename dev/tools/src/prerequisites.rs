@@ -27,6 +27,7 @@ const fn need(provides: &'static str, package: &'static str, purpose: &'static s
 /// Everything that Debian packages bring, in the order it is checked.
 pub const DEBIAN: &[Prerequisite] = &[
     need("cc", "gcc", "to link Rust programs and build the pause image"),
+    need("/usr/include/stdio.h", "libc6-dev", "to compile anything in C"),
     need("c++", "g++", "to build the Kafka client library"),
     need("make", "make", "to build the Kafka client library"),
     need("pkg-config", "pkg-config", "to find OpenSSL"),
@@ -40,7 +41,7 @@ pub const DEBIAN: &[Prerequisite] = &[
         "zlib1g-dev",
         "compression of the Kafka client library",
     ),
-    need("git", "git", "to name what an image was built from"),
+    need("git", "git", "to list the scripts that are linted"),
     need("mvn", "maven", "to fetch Kafka and the schema registry"),
     need("python3", "python3", "to fetch the Java runtime and the flights"),
     need("pip3", "python3-pip", "to fetch the Java runtime and the flights"),
@@ -55,13 +56,14 @@ pub const DEBIAN: &[Prerequisite] = &[
     need("iptables", "iptables", "the cluster's Services"),
     need("conntrack", "conntrack", "the cluster's Services"),
     need("ip", "iproute2", "the cluster's network namespace"),
+    need("sysctl", "procps", "the cluster's network namespace"),
     need(
         "nsenter",
         "util-linux",
         "to run the cluster in its network namespace",
     ),
     need("buildah", "buildah", "to build images"),
-    need("skopeo", "skopeo", "to push images"),
+    need("skopeo", "skopeo", "to push images to a registry"),
     need(
         "postgres",
         "postgresql",

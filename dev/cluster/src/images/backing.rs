@@ -75,6 +75,7 @@ fn build(builder: &Builder, sources: &Path, name: &str, root: &RootFs) -> Result
         builder.build(&recipe, &step)?;
         builder.save(&reference, &file, &step)?;
         builder.forget_others(&format!("dev-{name}"), &file);
+        builder.tidy(&step)?;
         std::fs::remove_dir_all(&context).context("cannot remove a build context")?;
         step.done();
     }

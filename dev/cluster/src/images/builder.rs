@@ -77,6 +77,14 @@ impl Builder {
         Ok(())
     }
 
+    /// Empties buildah's storage, which serves to share layers between the images of one run.
+    pub(crate) fn tidy(&self, step: &Step) -> Result<()> {
+        match self.engine {
+            Engine::Buildah => Ok(step.run(self.buildah().args(["rmi", "--all", "--force"]))?),
+            Engine::Docker => Ok(()),
+        }
+    }
+
     /// Where the archive of an image with this digest belongs.
     pub(crate) fn archive_file(&self, name: &str, digest: &str) -> PathBuf {
         self.dir.join(format!("{name}-{}.tar", &digest[..12]))
@@ -128,11 +136,9 @@ impl Builder {
         let _ = fs::remove_file(&partial);
         match self.engine {
             Engine::Buildah => {
-                let target = format!("oci-archive:{}:{reference}", partial.display());
-                step.run(
-                    self.buildah()
-                        .args(["push", "--disable-compression", reference, &target]),
-                )?;
+                // Its layers are not compressed, which saves time here and on the node.
+                let target = format!("docker-archive:{}:{reference}", partial.display());
+                step.run(self.buildah().args(["push", reference, &target]))?;
             }
             Engine::Docker => step.run(
                 Command::new("docker")
@@ -149,7 +155,7 @@ impl Builder {
         match self.engine {
             Engine::Buildah => {
                 let (from, to) = (
-                    format!("oci-archive:{}", archive.file.display()),
+                    format!("docker-archive:{}", archive.file.display()),
                     format!("docker://{remote}"),
                 );
                 step.run(Command::new("skopeo").args(["copy", &from, &to]))?;

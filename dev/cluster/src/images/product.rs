@@ -63,9 +63,20 @@ struct Image {
     digest: String,
 }
 
-/// Compiles the programs, builds what is missing, and pushes to `registry` when one is given.
-pub fn product(builder: &Builder, checkout: &Checkout, registry: Option<&str>) -> Result<ProductImages> {
-    let (target, version) = compile(builder, checkout)?;
+/// Compiles the programs (or takes those in the folder `compiled`), builds what is missing, and pushes to `registry`
+/// when one is given.
+pub fn product(
+    builder: &Builder,
+    checkout: &Checkout,
+    compiled: Option<&Path>,
+    registry: Option<&str>,
+) -> Result<ProductImages> {
+    let workspace = Workspace::describe(checkout)?;
+    let target = match compiled {
+        Some(dir) => dir.to_path_buf(),
+        None => compile(builder, checkout, &workspace)?,
+    };
+    let version = workspace.version;
     let programs = [("logistics", "workload"), ("logistics-operator", OPERATOR)];
     let mut base = RootFs::base();
     for (program, _) in programs {
@@ -108,6 +119,7 @@ pub fn product(builder: &Builder, checkout: &Checkout, registry: Option<&str>) -
         for image in &images {
             build(builder, image, &containerfile, &context, &step)?;
         }
+        builder.tidy(&step)?;
         fs::remove_dir_all(&context).context("cannot remove a build context")?;
         step.done();
     }
@@ -165,8 +177,41 @@ fn push(builder: &Builder, archives: &[Archive], registry: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds the release programs; returns their folder and the workspace's version.
-fn compile(builder: &Builder, checkout: &Checkout) -> Result<(PathBuf, String)> {
+/// What cargo says of the checkout.
+struct Workspace {
+    version: String,
+    target: PathBuf,
+}
+
+impl Workspace {
+    fn describe(checkout: &Checkout) -> Result<Self> {
+        let metadata = output(
+            Command::new("cargo")
+                .args(["metadata", "--no-deps", "--format-version=1"])
+                .current_dir(checkout.path()),
+        )?;
+        let metadata: Value =
+            serde_json::from_str(&metadata).context("cargo's description of the workspace")?;
+        let target = metadata["target_directory"]
+            .as_str()
+            .context("the workspace has no target folder")?;
+        let packages = metadata["packages"]
+            .as_array()
+            .context("the workspace has no packages")?;
+        let version = packages
+            .iter()
+            .find(|package| package["name"] == "logistics")
+            .and_then(|package| package["version"].as_str())
+            .context("the workspace has no package `logistics`")?;
+        Ok(Self {
+            version: version.to_owned(),
+            target: PathBuf::from(target),
+        })
+    }
+}
+
+/// Builds the release programs; returns their folder.
+fn compile(builder: &Builder, checkout: &Checkout, workspace: &Workspace) -> Result<PathBuf> {
     let step = builder.step("compile the operator and the workloads")?;
     step.run(
         Command::new("cargo")
@@ -180,22 +225,5 @@ fn compile(builder: &Builder, checkout: &Checkout) -> Result<(PathBuf, String)> 
             .current_dir(checkout.path()),
     )?;
     step.done();
-    let metadata = output(
-        Command::new("cargo")
-            .args(["metadata", "--no-deps", "--format-version=1", "--offline"])
-            .current_dir(checkout.path()),
-    )?;
-    let metadata: Value = serde_json::from_str(&metadata).context("cargo's description of the workspace")?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .context("the workspace has no target folder")?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("the workspace has no packages")?;
-    let version = packages
-        .iter()
-        .find(|package| package["name"] == "logistics")
-        .and_then(|package| package["version"].as_str())
-        .context("the workspace has no package `logistics`")?;
-    Ok((Path::new(target).join("release"), version.to_owned()))
+    Ok(workspace.target.join("release"))
 }
