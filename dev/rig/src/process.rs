@@ -161,10 +161,10 @@ pub(crate) fn log_tail(log: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     let tail = lines
-        .get(lines.len().saturating_sub(15)..)
+        .get(lines.len().saturating_sub(25)..)
         .unwrap_or_default()
         .join("\n");
-    format!("\nlog {}:\n{tail}", log.display())
+    format!("\nlog {}:\n{tail}", crate::scratch::keep_log(log).display())
 }
 
 fn signal_name(signal: Signal) -> &'static str {
