@@ -88,3 +88,50 @@ async fn render(State(metrics): State<Metrics>) -> Response {
         Err(std::fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_means_that_nothing_is_waited_for() {
+        let readiness = Readiness::default();
+        let follower = readiness.subscribe();
+        readiness.wait_for("database");
+        readiness.wait_for("grpc");
+        readiness.done("database");
+        assert_eq!(readiness.reasons(), ["grpc"]);
+        assert!(!*follower.borrow());
+        readiness.done("grpc");
+        assert!(*follower.borrow());
+    }
+
+    #[tokio::test]
+    async fn the_port_answers_probes_and_metrics() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (readiness, metrics) = (Readiness::default(), Metrics::new("abc123"));
+        readiness.wait_for("database");
+        metrics.register(|registry| {
+            registry.register(
+                "shipments",
+                "Shipments",
+                prometheus_client::metrics::counter::Counter::<u64>::default(),
+            );
+        });
+        let served = tokio::spawn(serve(listener, readiness.clone(), metrics));
+        let get = |path: &str| reqwest::get(format!("http://{address}{path}"));
+        assert_eq!(get("/livez").await.unwrap().status(), 200);
+        let unready = get("/readyz").await.unwrap();
+        assert_eq!(unready.status(), 503);
+        assert_eq!(unready.text().await.unwrap(), "waiting for: database\n");
+        readiness.done("database");
+        assert_eq!(get("/readyz").await.unwrap().status(), 200);
+        let metrics = get("/metrics").await.unwrap().text().await.unwrap();
+        assert!(
+            metrics.contains("shipments_total{revision=\"abc123\"} 0"),
+            "{metrics}"
+        );
+        served.abort();
+    }
+}

@@ -1,5 +1,6 @@
 //! Errors of a service as gRPC statuses: what the caller can act on is told, the rest is only logged.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -57,7 +58,7 @@ impl ServiceError {
 
 impl From<sqlx::Error> for ServiceError {
     fn from(error: sqlx::Error) -> Self {
-        if is_away(&error) {
+        if is_away(&error) || is_passing(&error) {
             Self::Unavailable(error)
         } else {
             Self::internal("database", error)
@@ -72,15 +73,22 @@ pub fn is_away(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
             true
         }
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // Connection exceptions, insufficient resources, operator intervention, deadlock and serialisation.
-            ["08", "53", "57", "40"]
-                .iter()
-                .any(|class| code.starts_with(class))
-                || code == "25006"
-        }),
-        _ => false,
+        // Connection exceptions, insufficient resources, operator intervention.
+        _ => has_class(error, &["08", "53", "57"]),
     }
+}
+
+/// Whether the same request may succeed a moment later: a deadlock, a lock that was held too long, a standby that
+/// takes no writes yet, or a password that is being rotated.
+fn is_passing(error: &sqlx::Error) -> bool {
+    has_class(error, &["40", "55P03", "25006", "28"])
+}
+
+fn has_class(error: &sqlx::Error, classes: &[&str]) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code().map(Cow::into_owned));
+    code.is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
 }
 
 fn summary(violations: &[FieldViolation]) -> String {

@@ -38,6 +38,8 @@ enum Failure {
     Migrate(#[from] MigrateError),
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
+    #[error("the migration was stopped; what it had not finished is rolled back, and may be repeated")]
+    Interrupted,
 }
 
 fn main() -> ExitCode {
@@ -121,9 +123,17 @@ fn migrate(config: &MigrateConfig) -> Result<(), Failure> {
         &logistics_tracking::MIGRATIONS,
         &logistics_analytics::MIGRATIONS,
     ];
-    let outcome = runtime()?.block_on(migrate::run(config, &services));
+    let outcome = runtime()?.block_on(async {
+        // The first process of a container has no default action for signals.
+        let shutdown = Shutdown::new();
+        shutdown.on_signals()?;
+        tokio::select! {
+            outcome = migrate::run(config, &services) => outcome.map_err(Failure::from),
+            () = shutdown.requested().cancelled_owned() => Err(Failure::Interrupted),
+        }
+    });
     telemetry.flush();
-    Ok(outcome?)
+    outcome
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {

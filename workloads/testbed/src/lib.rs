@@ -7,6 +7,7 @@
 mod feed;
 mod log;
 mod registry;
+mod requests;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use feed::{FeedRecord, Numbers};
 pub use log::{Log, LogRecord};
+pub use requests::{order, scan};
 
 const ISSUER: &str = "https://issuer.test";
 const AUDIENCE: &str = "logistics";

@@ -174,16 +174,14 @@ mod tests {
         }
     }
 
-    fn closed() -> Option<Answer> {
-        Some(Err(SendError::Closed))
-    }
+    const CLOSED: Option<Answer> = Some(Err(SendError::Closed));
 
     #[test]
     fn what_follows_an_error_in_its_aggregate_goes_again() {
         let rows = [row(1), row(1), row(2), row(1), row(2)];
         let outcome = judge(
             &rows,
-            vec![Some(Ok(())), closed(), Some(Ok(())), Some(Ok(())), Some(Ok(()))],
+            vec![Some(Ok(())), CLOSED, Some(Ok(())), Some(Ok(())), Some(Ok(()))],
         );
         assert_eq!(outcome.sent, [0, 2, 4]);
         assert_eq!(outcome.unsent, [1, 3]);
@@ -193,7 +191,7 @@ mod tests {
     #[test]
     fn silence_is_an_error_only_where_nothing_else_explains_it() {
         let rows = [row(1), row(1), row(2)];
-        let outcome = judge(&rows, vec![closed(), None, Some(Ok(()))]);
+        let outcome = judge(&rows, vec![CLOSED, None, Some(Ok(()))]);
         assert!(matches!(outcome.error, Some(SendError::Closed)));
         let outcome = judge(&rows, vec![Some(Ok(())), None, None]);
         assert!(matches!(outcome.error, Some(SendError::Silence)));

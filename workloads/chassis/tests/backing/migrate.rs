@@ -1,5 +1,7 @@
 //! The migration: repeatable, one platform per database, and each role kept to its own schema.
 
+use std::borrow::Cow;
+
 use anyhow::{Context as _, Result};
 use logistics_chassis::migrate::{self, MigrateError, ServiceMigrations};
 use logistics_chassis::storage;
@@ -27,7 +29,7 @@ async fn refusal(connection: &mut PgConnection, sql: &'static str) -> Result<Str
         .with_context(|| format!("allowed: {sql}"))?;
     let code = error
         .as_database_error()
-        .and_then(|error| error.code().map(|code| code.into_owned()));
+        .and_then(|error| error.code().map(Cow::into_owned));
     code.with_context(|| error.to_string())
 }
 

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use futures::future::try_join_all;
 use logistics_schemas::Workload;
-use logistics_schemas::grpc::logistics::shipment::v1 as proto;
 use logistics_schemas::grpc::logistics::shipment::v1::shipment_service_client::ShipmentServiceClient;
 use logistics_schemas::grpc::logistics::r#type::v1::Status as ShipmentStatus;
 use logistics_schemas::topics::{SHIPMENT_CREATED, SHIPMENT_STATUS_CHANGED, Topic};
-use logistics_testbed::{Testbed, eventually};
+use logistics_testbed::{Testbed, eventually, order, scan};
 use tokio::sync::watch;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::support::{Process, at, client, migrate, order};
+use crate::support::{Process, client, migrate};
 
 const CALLERS: usize = 12;
 const SCANS: i64 = 15;
@@ -65,16 +64,11 @@ async fn caller(
     })
     .await?;
     let id = created.into_inner().shipment.context("no shipment")?.shipment_id;
-    for scan in 0..SCANS {
+    for at in 0..SCANS {
         let answer = insist(&clients, |client| {
             let (mut client, bearer) = with_token(client);
-            let mut request = Request::new(proto::RecordEventRequest {
-                idempotency_key: format!("scan {scan} of {number}"),
-                shipment_id: id.clone(),
-                status: ShipmentStatus::InTransit.into(),
-                occurred_at: at(1_357_034_100 + scan),
-                ..proto::RecordEventRequest::default()
-            });
+            let key = format!("scan {at} of {number}");
+            let mut request = Request::new(scan(&key, &id, ShipmentStatus::InTransit, 1_357_034_100 + at));
             async move {
                 request.metadata_mut().insert("authorization", bearer);
                 client.record_event(request).await
@@ -82,7 +76,7 @@ async fn caller(
         })
         .await?;
         let seq = answer.into_inner().event.context("no event")?.seq;
-        ensure!(seq == scan + 2, "scan {scan} got position {seq}");
+        ensure!(seq == at + 2, "scan {at} got position {seq}");
     }
     Ok(id)
 }

@@ -6,11 +6,8 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::{Context as _, Result, bail};
 use logistics_schemas::Workload;
 use logistics_schemas::config::{Otlp, ServiceConfig};
-use logistics_schemas::grpc::logistics::shipment::v1 as proto;
 use logistics_schemas::grpc::logistics::shipment::v1::shipment_service_client::ShipmentServiceClient;
-use logistics_schemas::grpc::logistics::r#type::v1 as types;
 use logistics_testbed::{Testbed, eventually};
-use prost_types::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde_json::Value;
@@ -148,26 +145,4 @@ pub(crate) fn client(process: &Process) -> Result<ShipmentServiceClient<Channel>
     Ok(ShipmentServiceClient::new(
         Channel::from_shared(process.grpc.clone())?.connect_lazy(),
     ))
-}
-
-pub(crate) fn order(key: &str) -> proto::CreateShipmentRequest {
-    let place = |code: &str| {
-        Some(types::Location {
-            code: code.to_owned(),
-            facility: String::new(),
-        })
-    };
-    proto::CreateShipmentRequest {
-        idempotency_key: key.to_owned(),
-        carrier: "UA".to_owned(),
-        tracking_number: "1545".to_owned(),
-        origin: place("EWR"),
-        destination: place("IAH"),
-        planned_departure: at(1_357_034_100),
-        promised_arrival: at(1_357_046_220),
-    }
-}
-
-pub(crate) fn at(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp { seconds, nanos: 0 })
 }

@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result};
 use dev_rig::otlp::{self, Span};
 use logistics_schemas::Workload;
 use logistics_schemas::topics::SHIPMENT_CREATED;
-use logistics_testbed::Testbed;
+use logistics_testbed::{Testbed, order};
 use tonic::Request;
 
-use crate::support::{Process, client, migrate, order};
+use crate::support::{Process, client, migrate};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";

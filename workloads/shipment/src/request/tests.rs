@@ -3,15 +3,15 @@ use prost_types::Timestamp;
 
 use super::*;
 
-fn at(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp { seconds, nanos: 0 })
+const fn at(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanos: 0 }
 }
 
-fn place(code: &str) -> Option<types::Location> {
-    Some(types::Location {
+fn place(code: &str) -> types::Location {
+    types::Location {
         code: code.to_owned(),
         facility: "Terminal 4".to_owned(),
-    })
+    }
 }
 
 fn order() -> proto::CreateShipmentRequest {
@@ -19,10 +19,10 @@ fn order() -> proto::CreateShipmentRequest {
         idempotency_key: "k".to_owned(),
         carrier: "UA".to_owned(),
         tracking_number: "1545".to_owned(),
-        origin: place("EWR"),
-        destination: place("IAH"),
-        planned_departure: at(1_357_034_100),
-        promised_arrival: at(1_357_046_220),
+        origin: Some(place("EWR")),
+        destination: Some(place("IAH")),
+        planned_departure: Some(at(1_357_034_100)),
+        promised_arrival: Some(at(1_357_046_220)),
     }
 }
 
@@ -32,7 +32,7 @@ fn scan() -> proto::RecordEventRequest {
         shipment_id: Uuid::now_v7().to_string(),
         status: types::Status::PickedUp.into(),
         classifier: types::Classifier::Unspecified.into(),
-        occurred_at: at(1_357_034_100),
+        occurred_at: Some(at(1_357_034_100)),
         location: None,
         reason: "carrier_delay".to_owned(),
     }
@@ -80,11 +80,11 @@ fn each_field_of_an_order_has_bounds() {
         ("carrier", |o| o.carrier = "ua".to_owned()),
         ("carrier", |o| o.carrier = "ABCDEFGHIJK".to_owned()),
         ("tracking_number", |o| o.tracking_number = "1\u{7}".to_owned()),
-        ("origin.code", |o| o.origin = place("E")),
+        ("origin.code", |o| o.origin = Some(place("E"))),
         ("destination.facility", |o| {
             o.destination.as_mut().unwrap().facility = "x".repeat(101);
         }),
-        ("planned_departure", |o| o.planned_departure = at(0)),
+        ("planned_departure", |o| o.planned_departure = Some(at(0))),
         ("promised_arrival", |o| o.promised_arrival = o.planned_departure),
     ];
     for (field, spoil) in cases {
@@ -110,7 +110,7 @@ fn each_field_of_a_scan_has_bounds() {
         ("status", |s| s.status = types::Status::Cancelled.into()),
         ("classifier", |s| s.classifier = 9),
         ("occurred_at", |s| s.occurred_at = None),
-        ("location.code", |s| s.location = place("")),
+        ("location.code", |s| s.location = Some(place(""))),
         ("reason", |s| s.reason = "Bad Weather".to_owned()),
     ];
     for (field, spoil) in cases {

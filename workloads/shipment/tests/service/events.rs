@@ -9,9 +9,9 @@ use logistics_schemas::Workload;
 use logistics_schemas::grpc::logistics::r#type::v1::Status as ShipmentStatus;
 use logistics_schemas::topics::{SHIPMENT_CREATED, SHIPMENT_STATUS_CHANGED};
 use logistics_shipment::MIGRATIONS;
-use logistics_testbed::{LogRecord, Testbed, eventually};
+use logistics_testbed::{LogRecord, Testbed, eventually, order, scan};
 
-use crate::support::{Caller, Service, order, scan};
+use crate::support::{Caller, Service};
 
 async fn outbox_is_empty(testbed: &Testbed) -> Result<()> {
     eventually("the outbox is empty", || async {

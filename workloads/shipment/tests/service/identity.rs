@@ -4,10 +4,10 @@ use anyhow::Result;
 use dev_rig::issuer::Issuer;
 use logistics_schemas::grpc::logistics::r#type::v1::Status as ShipmentStatus;
 use logistics_shipment::MIGRATIONS;
-use logistics_testbed::{Testbed, bearer};
+use logistics_testbed::{Testbed, bearer, order, scan};
 use tonic::Code;
 
-use crate::support::{Caller, Service, order, rows, scan};
+use crate::support::{Caller, Service, rows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_without_a_good_token_are_refused() -> Result<()> {
@@ -34,7 +34,7 @@ async fn callers_without_a_good_token_are_refused() -> Result<()> {
         (
             "wrong issuer",
             Some(bearer(&spoilt(|claims| {
-                claims.iss = "https://other".to_owned()
+                claims.iss = "https://other".to_owned();
             })?)?),
         ),
         (
@@ -58,15 +58,14 @@ async fn callers_without_a_good_token_are_refused() -> Result<()> {
     ];
     for (rpc, roles) in roles {
         let caller = Caller::new(&service, Some(testbed.bearer("bob", &roles, "acme")?));
-        let status = match rpc {
-            "create" => caller.create(order("k")).await.unwrap_err(),
-            _ => {
-                let nobody = "0198c5a4-7d2e-7c3b-9f10-2a4b6c8d0e1f";
-                caller
-                    .record(scan("k", nobody, ShipmentStatus::PickedUp, 1_357_034_100))
-                    .await
-                    .unwrap_err()
-            }
+        let nobody = "0198c5a4-7d2e-7c3b-9f10-2a4b6c8d0e1f";
+        let status = if rpc == "create" {
+            caller.create(order("k")).await.unwrap_err()
+        } else {
+            caller
+                .record(scan("k", nobody, ShipmentStatus::PickedUp, 1_357_034_100))
+                .await
+                .unwrap_err()
         };
         assert_eq!(
             status.code(),

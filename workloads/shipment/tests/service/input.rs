@@ -4,11 +4,11 @@ use anyhow::Result;
 use logistics_schemas::grpc::logistics::shipment::v1 as proto;
 use logistics_schemas::grpc::logistics::r#type::v1::Status as ShipmentStatus;
 use logistics_shipment::MIGRATIONS;
-use logistics_testbed::Testbed;
+use logistics_testbed::{Testbed, order, scan};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::support::{Caller, Service, order, rows, scan, wrong_fields};
+use crate::support::{Caller, Service, rows, wrong_fields};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_input_is_refused_field_by_field_and_nothing_is_written() -> Result<()> {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use logistics_schemas::grpc::logistics::r#type::v1::Status as ShipmentStatus;
 use logistics_shipment::MIGRATIONS;
-use logistics_testbed::{Testbed, eventually};
+use logistics_testbed::{Testbed, eventually, order, scan};
 use sqlx::{Connection as _, PgConnection};
 use tonic::Code;
 
-use crate::support::{Caller, Service, order, rows, scan};
+use crate::support::{Caller, Service, rows};
 
 /// Holds the lock of a shipment until it is dropped.
 async fn hold(testbed: &Testbed, shipment_id: &str) -> Result<PgConnection> {

@@ -4,5 +4,6 @@ mod events;
 mod identity;
 mod input;
 mod limits;
+mod open;
 mod replay;
 mod support;

@@ -4,10 +4,10 @@ use anyhow::Result;
 use futures::future::{join_all, try_join_all};
 use logistics_schemas::grpc::logistics::r#type::v1::Status as ShipmentStatus;
 use logistics_shipment::MIGRATIONS;
-use logistics_testbed::Testbed;
+use logistics_testbed::{Testbed, order, scan};
 use tonic::Code;
 
-use crate::support::{Caller, Service, order, rows, scan, wrong_fields};
+use crate::support::{Caller, Service, rows, wrong_fields};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_gets_the_first_answer() -> Result<()> {

@@ -8,10 +8,8 @@ use logistics_chassis::shutdown::Shutdown;
 use logistics_schemas::Workload;
 use logistics_schemas::grpc::logistics::shipment::v1 as proto;
 use logistics_schemas::grpc::logistics::shipment::v1::shipment_service_client::ShipmentServiceClient;
-use logistics_schemas::grpc::logistics::r#type::v1 as types;
 use logistics_shipment::MIGRATIONS;
 use logistics_testbed::Testbed;
-use prost_types::Timestamp;
 use tokio::task::JoinHandle;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
@@ -20,6 +18,7 @@ use tonic_types::StatusExt as _;
 
 /// A running shipment service.
 pub(crate) struct Service {
+    pub(crate) channel: Channel,
     pub(crate) client: ShipmentServiceClient<Channel>,
     pub(crate) admin: String,
     pub(crate) shutdown: Shutdown,
@@ -35,7 +34,8 @@ impl Service {
         let ended = tokio::spawn(logistics_shipment::serve(chassis));
         let channel = Channel::from_shared(address)?.connect_lazy();
         let service = Self {
-            client: ShipmentServiceClient::new(channel),
+            client: ShipmentServiceClient::new(channel.clone()),
+            channel,
             admin,
             shutdown,
             ended,
@@ -165,45 +165,6 @@ impl Caller {
             .await?
             .into_inner())
     }
-}
-
-pub(crate) fn order(key: &str) -> proto::CreateShipmentRequest {
-    let place = |code: &str| {
-        Some(types::Location {
-            code: code.to_owned(),
-            facility: String::new(),
-        })
-    };
-    proto::CreateShipmentRequest {
-        idempotency_key: key.to_owned(),
-        carrier: "UA".to_owned(),
-        tracking_number: "1545".to_owned(),
-        origin: place("EWR"),
-        destination: place("IAH"),
-        planned_departure: at(1_357_034_100),
-        promised_arrival: at(1_357_046_220),
-    }
-}
-
-pub(crate) fn scan(
-    key: &str,
-    shipment_id: &str,
-    status: types::Status,
-    seconds: i64,
-) -> proto::RecordEventRequest {
-    proto::RecordEventRequest {
-        idempotency_key: key.to_owned(),
-        shipment_id: shipment_id.to_owned(),
-        status: status.into(),
-        classifier: types::Classifier::Actual.into(),
-        occurred_at: at(seconds),
-        location: None,
-        reason: String::new(),
-    }
-}
-
-pub(crate) fn at(seconds: i64) -> Option<Timestamp> {
-    Some(Timestamp { seconds, nanos: 0 })
 }
 
 /// The fields that a status calls wrong.

@@ -59,7 +59,7 @@ fn a_spoilt_token_is_refused_with_the_reason() {
     let cases: [(TokenError, Spoil); 6] = [
         (TokenError::Expired, |claims| claims.exp = claims.iat - 31),
         (TokenError::Issuer, |claims| {
-            claims.iss = "https://other".to_owned()
+            claims.iss = "https://other".to_owned();
         }),
         (TokenError::Audience, |claims| claims.aud = "other".to_owned()),
         (TokenError::Claims, |claims| claims.sub = String::new()),
