@@ -15,6 +15,7 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 /// A cluster is made anew long before.
@@ -119,10 +120,12 @@ pub(crate) fn issuer_keys() -> Result<(String, Value)> {
     // An uncompressed point: the byte 4, then x and y with 32 bytes each.
     let point = key.public_key_raw();
     let (x, y) = (&point[1..33], &point[33..65]);
-    let id = URL_SAFE_NO_PAD.encode(&x[..8]);
+    let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+    // RFC 7638: the digest of the required members in this order, without blanks.
+    let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    let id = URL_SAFE_NO_PAD.encode(Sha256::digest(members));
     let jwk = json!({
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": id,
-        "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": id, "x": x, "y": y,
     });
     Ok((key.serialize_pem(), json!({ "keys": [jwk] })))
 }
@@ -172,6 +175,7 @@ mod tests {
         let key = &set["keys"][0];
         assert_eq!(key["x"].as_str().map(str::len), Some(43));
         assert_eq!(key["y"].as_str().map(str::len), Some(43));
+        assert_eq!(key["kid"].as_str().map(str::len), Some(43));
         assert!(key["d"].is_null(), "the private part stays private");
     }
 
