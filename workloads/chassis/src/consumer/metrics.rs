@@ -19,6 +19,7 @@ struct PartitionLabels {
 pub struct ConsumerMetrics {
     pub(super) records: Counter,
     pub(super) retries: Counter,
+    pub(super) pauses: Counter,
     pub(super) read_errors: Counter,
     pub(super) assigned: Gauge,
     pub(super) batch_seconds: Histogram,
@@ -32,6 +33,7 @@ impl ConsumerMetrics {
         let own = Self {
             records: Counter::default(),
             retries: Counter::default(),
+            pauses: Counter::default(),
             read_errors: Counter::default(),
             assigned: Gauge::default(),
             batch_seconds: Histogram::new(DURATION_BUCKETS),
@@ -47,6 +49,11 @@ impl ConsumerMetrics {
                 "logistics_consumer_retries",
                 "Batches that failed for a transient reason and were tried again",
                 own.retries.clone(),
+            );
+            registry.register(
+                "logistics_consumer_pauses",
+                "Times that reading a partition was paused, because enough of it waited",
+                own.pauses.clone(),
             );
             registry.register(
                 "logistics_consumer_read_errors",

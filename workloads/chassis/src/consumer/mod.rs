@@ -195,7 +195,7 @@ impl<H: Handler> Dispatch<H> {
         if let Some(queue) = self.queues.get_mut(&partition)
             && queue.push(record, epoch)
         {
-            tracing::debug!(partition, "paused: the records that wait are enough");
+            self.metrics.pauses.inc();
             let paused = self.partitions(partition);
             if let Err(error) = self.consumer.pause(&paused) {
                 tracing::warn!(%error, partition, "cannot pause");

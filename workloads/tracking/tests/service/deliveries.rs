@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use logistics_domain::status::Status;
 use logistics_testbed::Numbers;
 
 use crate::support::{Bench, Story};
@@ -111,6 +112,19 @@ async fn a_service_that_was_stopped_goes_on_where_it_was() -> Result<()> {
         metrics.contains("logistics_projection_applied_total{revision=\"test\"} 7\n"),
         "{metrics}"
     );
+    service.stop().await
+}
+
+/// More than is held in memory waits in one partition: reading it is paused, and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_story_is_read_in_pieces() -> Result<()> {
+    let bench = Bench::start().await?;
+    let story = Story::new(1, &[Status::InTransit; 6_000]);
+    bench.testbed.log()?.write(&story.records(&bench.codec)?).await?;
+    let service = bench.service("a").await?;
+    bench.applied(6_001, 0).await?;
+    let metrics = service.metrics().await?;
+    assert!(!metrics.contains("logistics_consumer_pauses_total{revision=\"test\"} 0\n"), "{metrics}");
     service.stop().await
 }
 
