@@ -2,5 +2,6 @@
 
 mod command_line;
 mod crash;
+mod projection;
 mod support;
 mod trace;
