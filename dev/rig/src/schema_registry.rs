@@ -36,8 +36,9 @@ pub async fn schema_registry() -> Result<SchemaRegistry> {
         env: vec![
             ("QUARKUS_HTTP_HOST", "127.0.0.1".into()),
             ("QUARKUS_HTTP_PORT", port.to_string()),
-            // Its health and metrics port; the default is the same for all.
-            ("QUARKUS_MANAGEMENT_ENABLED", "false".into()),
+            // Health and metrics: cannot be switched off, and the default port is the same for all.
+            ("QUARKUS_MANAGEMENT_HOST", "127.0.0.1".into()),
+            ("QUARKUS_MANAGEMENT_PORT", scratch::free_port()?.to_string()),
         ],
         user: None,
         stop: Signal::KILL,
