@@ -4,14 +4,16 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::text::told;
+
 /// The event backbone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Kafka {
     /// Brokers to start from, as comma-separated `host:port`.
     #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9._-]+:[0-9]{1,5}(,[A-Za-z0-9._-]+:[0-9]{1,5})*$')")
-        .message("spec.kafka.bootstrapServers: is not a list of host:port; write for example kafka-0.kafka:9093,kafka-1.kafka:9093"))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9._-]+:[0-9]{1,5}(,[A-Za-z0-9._-]+:[0-9]{1,5})*$') && self.split(',').all(server, int(server.split(':')[1]) >= 1 && int(server.split(':')[1]) <= 65535)")
+        .message(told("spec.kafka.bootstrapServers", "self", "is not a list of host:port, ports 1 to 65535; write for example kafka-0.kafka:9093,kafka-1.kafka:9093")))]
     pub bootstrap_servers: String,
     /// How the brokers are verified. Default: against the system's authorities.
     #[serde(default)]
@@ -20,16 +22,16 @@ pub struct Kafka {
     #[serde(default)]
     #[schemars(length(max = 100))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9._-]*$')")
-        .message("spec.kafka.topicPrefix: holds a character that Kafka refuses; use letters, digits, '.', '_' and '-', for example acme."))]
+        .message(told("spec.kafka.topicPrefix", "self", "holds a character that Kafka refuses; use letters, digits, '.', '_' and '-', for example acme.")))]
     pub topic_prefix: String,
     /// The topics of the platform.
     #[serde(default)]
     pub topics: Topics,
     /// How often topics and subjects are compared with what they should be, 5s to 1h. Default: 30s.
     #[serde(default = "default_resync")]
-    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]{1,7}(h|m|s))+$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('1h')")
-        .message("spec.kafka.resync: is not between 5s and 1h; write for example 30s"))]
+    #[schemars(length(min = 2, max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(h|m|s))+$') && duration(self) >= duration('5s') && duration(self) <= duration('1h')")
+        .message(told("spec.kafka.resync", "self", "is not between 5s and 1h; write for example 30s")))]
     pub resync: String,
 }
 
@@ -51,9 +53,9 @@ pub struct Topics {
     pub replication_factor: i32,
     /// How long records are kept, 1h to 10 years, in hours, minutes and seconds. Default: 168h.
     #[serde(default = "default_retention")]
-    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]{1,7}(h|m|s))+$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('87600h')")
-        .message("spec.kafka.topics.retention: is not between 1h and 87600h; write for example 168h"))]
+    #[schemars(length(min = 2, max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(h|m|s))+$') && duration(self) >= duration('1h') && duration(self) <= duration('87600h')")
+        .message(told("spec.kafka.topics.retention", "self", "is not between 1h and 87600h; write for example 168h")))]
     pub retention: String,
 }
 
@@ -83,12 +85,12 @@ fn default_retention() -> String {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.url.startsWith('https://') == (self.tls.mode == 'Verify')")
-    .message("spec.schemaRegistry.url: scheme and tls.mode disagree; use https:// with tls.mode Verify, or http:// with tls.mode Disabled"))]
+    .message(told("spec.schemaRegistry.url", "self.url", "and tls.mode disagree; use https:// with tls.mode Verify, or http:// with tls.mode Disabled")))]
 pub struct SchemaRegistry {
     /// Base URL of a registry with the Confluent API, before `/subjects`.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$')")
-        .message("spec.schemaRegistry.url: is not a plain http(s) URL; write for example https://registry.example.org/apis/ccompat/v7"))]
+        .message(told("spec.schemaRegistry.url", "self", "is not a plain http(s) URL; write for example https://registry.example.org/apis/ccompat/v7")))]
     pub url: String,
     /// How the registry is verified. Default: against the system's authorities.
     #[serde(default)]
@@ -136,7 +138,7 @@ pub struct Database {
     /// DNS name or address of the server.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$')")
-        .message("spec.database.host: is not a host name; leave out scheme and port, for example postgres.backing.svc"))]
+        .message(told("spec.database.host", "self", "is not a host name; leave out scheme and port, for example postgres.backing.svc")))]
     pub host: String,
     /// TCP port. Default: 5432.
     #[serde(default = "default_port")]
@@ -145,7 +147,7 @@ pub struct Database {
     /// Name of the database. It must exist.
     #[schemars(length(min = 1, max = 63))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z_][A-Za-z0-9_-]*$')")
-        .message("spec.database.name: is not a database name; start with a letter or '_' and use letters, digits, '_' and '-'"))]
+        .message(told("spec.database.name", "self", "is not a database name; start with a letter or '_' and use letters, digits, '_' and '-'")))]
     pub name: String,
     /// How the server is verified. Default: against the system's authorities.
     #[serde(default)]
@@ -173,12 +175,12 @@ pub struct Auth {
     /// Required claim `iss`.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^https?://[^ ]+$')")
-        .message("spec.auth.issuer: is not a URL; write the issuer exactly as in the tokens' iss claim, for example https://issuer.example.org"))]
+        .message(told("spec.auth.issuer", "self", "is not a URL; write the issuer exactly as in the tokens' iss claim, for example https://issuer.example.org")))]
     pub issuer: String,
     /// Required in the claim `aud`.
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = Rule::new("self.matches('^[^ ]+$')")
-        .message("spec.auth.audience: holds a space; write the audience exactly as in the tokens' aud claim"))]
+        .message(told("spec.auth.audience", "self", "holds a space; write the audience exactly as in the tokens' aud claim")))]
     pub audience: String,
     /// The issuer's public keys.
     pub jwks: Jwks,
@@ -216,7 +218,7 @@ fn default_jwks_key() -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.mode == 'Verify' || !has(self.caConfigMapRef)")
-    .message("tls.caConfigMapRef: has no effect with mode Disabled; remove it, or set mode to Verify"))]
+    .message(told("tls.caConfigMapRef", "self.caConfigMapRef.name", "has no effect with mode Disabled; remove it, or set mode to Verify")))]
 pub struct Tls {
     /// Verify: TLS with the server's certificate and name verified. Disabled: plain text. Default: Verify.
     #[serde(default)]

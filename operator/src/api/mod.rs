@@ -23,6 +23,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 pub use status::{PlatformStatus, SubjectStatus, TopicStatus, WorkloadStatus};
 pub use text::Quantity;
+use text::told;
 pub use workloads::{
     Image, LogLevel, Observability, Otlp, PullPolicy, ResourceList, Resources, WorkloadSpec, Workloads,
 };
@@ -47,9 +48,9 @@ pub const MAX_NAME_LENGTH: usize = 40;
     derive = "PartialEq",
     doc = "An event-driven logistics platform: three gRPC workloads with their topics, schemas and database.",
     validation = Rule::new("self.metadata.name.size() <= 40")
-        .message("metadata.name: has more than 40 characters; choose a shorter name, as names of children are made from it"),
+        .message(told("metadata.name", "self.metadata.name", "has more than 40 characters; choose a shorter name, as names of children are made from it")),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message("metadata.name: must start with a letter and hold only a-z, 0-9 and '-', as Services are named after it"),
+        .message(told("metadata.name", "self.metadata.name", "must start with a letter and hold only a-z, 0-9 and '-', as Services are named after it")),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision"),
@@ -66,7 +67,7 @@ pub struct LogisticsPlatformSpec {
     /// Release to run: the image tag of the three workloads, for example "0.1.0".
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
-        .message("spec.version: is not an image tag; use letters, digits, '.', '_' and '-', for example \"0.1.0\""))]
+        .message(told("spec.version", "self", "is not an image tag; use letters, digits, '.', '_' and '-', for example \"0.1.0\"")))]
     pub version: String,
     /// Where the images come from.
     #[serde(default)]

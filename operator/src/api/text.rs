@@ -2,8 +2,18 @@
 
 use std::borrow::Cow;
 
+use kube::core::Message;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
+
+/// The message of a rule: field, offending value, remedy. The API server by itself shows only the value's type.
+///
+/// `value` is the CEL expression of the value, a string.
+pub(super) fn told(field: &str, value: &str, remedy: &str) -> Message {
+    // CEL and Rust write strings alike.
+    let (before, after) = (format!("{field}: \""), format!("\" {remedy}"));
+    Message::Expression(format!("{before:?} + {value} + {after:?}"))
+}
 
 /// A Kubernetes quantity such as `250m`, `1`, `64Mi`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,7 +48,10 @@ impl JsonSchema for Quantity {
         json_schema!({
             "x-kubernetes-int-or-string": true,
             "maxLength": 20,
-            "pattern": "^[0-9]+(\\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+            "x-kubernetes-validations": [{
+                "rule": "string(self).matches('^[0-9]{1,15}([.][0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$')",
+                "messageExpression": "'\"' + string(self) + '\" is not an amount; write for example 250m or 256Mi'",
+            }],
         })
     }
 }

@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::text::told;
 use super::{LocalRef, Quantity};
 
 /// Where the images come from: `{repository}/{workload}:{version}`.
@@ -14,7 +15,7 @@ pub struct Image {
     #[serde(default = "default_repository")]
     #[schemars(length(min = 1, max = 200))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?$')")
-        .message("spec.image.repository: is not an image repository; leave out the scheme, the workload and the tag, for example localhost/logistics"))]
+        .message(told("spec.image.repository", "self", "is not an image repository; leave out the scheme, the workload and the tag, for example localhost/logistics")))]
     pub repository: String,
     /// When the kubelet pulls. Default: IfNotPresent.
     #[serde(default)]
@@ -162,7 +163,7 @@ pub struct Otlp {
     /// URL of an OTLP/gRPC receiver, for example "http://collector.observability.svc:4317".
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^https?://[^/ ]+$')")
-        .message("spec.observability.otlp.endpoint: is not http(s)://host:port; write for example http://collector.observability.svc:4317"))]
+        .message(told("spec.observability.otlp.endpoint", "self", "is not http(s)://host:port; write for example http://collector.observability.svc:4317")))]
     pub endpoint: String,
     /// Share of traces that are kept where the caller has not decided, 0 to 1. Default: 1.
     #[serde(default = "default_sampling_ratio")]

@@ -1,10 +1,12 @@
 //! Platforms to begin with.
 #![allow(dead_code, reason = "each test binary uses some of them")]
 
+use anyhow::Result;
+use logistics_operator::validate::{ValidPlatform, validate};
 use serde_json::{Value, json};
 
 /// The smallest platform that is valid.
-pub fn smallest(name: &str) -> Value {
+pub(crate) fn smallest(name: &str) -> Value {
     json!({
         "apiVersion": "logistics-platform.io/v1alpha1",
         "kind": "LogisticsPlatform",
@@ -24,7 +26,7 @@ pub fn smallest(name: &str) -> Value {
 }
 
 /// A platform in which every field is set, none to its default.
-pub fn full(name: &str) -> Value {
+pub(crate) fn full(name: &str) -> Value {
     let tls = json!({"mode": "Verify", "caConfigMapRef": {"name": "backing-ca", "key": "root.pem"}});
     let workload = |replicas: i32| {
         json!({
@@ -80,7 +82,7 @@ pub fn full(name: &str) -> Value {
 }
 
 /// Changes an object as a JSON merge patch does (RFC 7396).
-pub fn merge(object: &mut Value, patch: &Value) {
+pub(crate) fn merge(object: &mut Value, patch: &Value) {
     let Value::Object(fields) = patch else {
         *object = patch.clone();
         return;
@@ -95,4 +97,13 @@ pub fn merge(object: &mut Value, patch: &Value) {
             merge(&mut object[name.as_str()], change);
         }
     }
+}
+
+/// The smallest platform with some changes, validated.
+pub(crate) fn valid(changes: &[&Value]) -> Result<ValidPlatform> {
+    let mut object = smallest("acme");
+    for change in changes {
+        merge(&mut object, change);
+    }
+    Ok(validate(&serde_json::from_value(object)?)?)
 }
