@@ -3,7 +3,7 @@
 DEV := cargo run --quiet --package dev-cluster --
 # Only a KUBECONFIG given to make chooses another cluster; the shell's own variable does not.
 ifeq ($(origin KUBECONFIG),command line)
-export DEMO_KUBECONFIG := $(KUBECONFIG)
+export DEMO_KUBECONFIG := $(patsubst ~/%,$(HOME)/%,$(KUBECONFIG))
 endif
 unexport KUBECONFIG
 export CONTAINER ?= buildah

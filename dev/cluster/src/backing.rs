@@ -320,7 +320,10 @@ fn config_map(namespace: &str, name: &str, data: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use dev_tools::Cache;
+
     use super::*;
+    use crate::Checkout;
 
     #[test]
     fn a_template_without_a_value_is_refused() {
@@ -328,6 +331,48 @@ mod tests {
         assert_eq!(render("x: ${a}", &values).expect("rendered"), "x: 1");
         let error = render("x: ${b}", &values).expect_err("no value");
         assert!(error.to_string().contains("${b}"), "{error}");
+    }
+
+    #[test]
+    fn every_manifest_renders_for_both_kinds_of_cluster() {
+        let folder = tempfile::Builder::new()
+            .prefix("c")
+            .tempdir_in("/tmp")
+            .expect("temporary folder");
+        let cache = Cache::at(folder.path()).expect("cache");
+        let checkout = Checkout::locate().expect("the checkout of this test");
+        let cluster = Cluster::of(&checkout, &cache).expect("cluster");
+        let archive = |name: &str| Archive {
+            reference: format!("localhost/dev/{name}:1"),
+            also: Vec::new(),
+            file: "unused".into(),
+        };
+        let images = BackingImages {
+            pause: archive("pause"),
+            coredns: archive("coredns"),
+            postgres: archive("postgres"),
+            kafka: archive("kafka"),
+            registry: archive("registry"),
+        };
+        let own = Place::Own {
+            repository: "registry.example.com/me",
+            postgres_bin: Path::new("/usr/bin"),
+        };
+        let values = values(&cluster, &own, &images).expect("values");
+        for manifest in SERVICES {
+            let text = render(manifest, &values).expect("rendered");
+            assert!(
+                text.contains("image: registry.example.com/me/") && !text.contains("NodePort"),
+                "{text}"
+            );
+        }
+        let tools = Toolbox::at(&cache).expect("toolbox");
+        let node = Place::Node(Network::with_number(7), &tools);
+        let values = super::values(&cluster, &node, &images).expect("values");
+        for manifest in SERVICES.into_iter().chain([COREDNS]) {
+            let text = render(manifest, &values).expect("rendered");
+            assert!(text.contains("image: localhost/dev/"), "{text}");
+        }
     }
 
     #[test]

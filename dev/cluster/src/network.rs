@@ -26,6 +26,11 @@ pub struct Network {
 }
 
 impl Network {
+    #[cfg(test)]
+    pub(crate) fn with_number(number: u8) -> Self {
+        Self { number }
+    }
+
     /// The host's end of the pair: where pods reach a listener on the host.
     #[must_use]
     pub fn host_ip(self) -> String {

@@ -104,7 +104,7 @@ impl Tool {
             })
     }
 
-    /// The folder's name below `<cache>/tools`; another pin or another recipe gives another name.
+    /// The folder's name below `<cache>/tools`; another pin gives another name.
     pub(crate) fn key(self) -> Result<String, ToolError> {
         let mut hash = Sha256::new();
         for pin in self.pins() {

@@ -13,6 +13,11 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
+    /// The tools of one cache, installed or not.
+    pub fn at(cache: &Cache) -> Result<Self, ToolError> {
+        Self::new(cache.clone())
+    }
+
     pub(crate) fn new(cache: Cache) -> Result<Self, ToolError> {
         let mut keys = [const { String::new() }; Tool::ALL.len()];
         for (key, tool) in keys.iter_mut().zip(Tool::ALL) {

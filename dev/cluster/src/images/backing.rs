@@ -39,6 +39,7 @@ impl BackingImages {
 
 /// Builds what is missing. `sources` is the folder of this crate's image files.
 pub fn backing(builder: &Builder, tools: &Toolbox, sources: &Path) -> Result<BackingImages> {
+    let _lock = builder.lock()?;
     let build = |name: &str, root: &RootFs| build(builder, sources, name, root);
     Ok(BackingImages {
         pause: build("pause", &pause(builder, sources)?)?,

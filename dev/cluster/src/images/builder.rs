@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use dev_tools::{Cache, Step};
+use dev_tools::{Cache, FileLock, Step};
 use serde::{Deserialize, Serialize};
 
 /// Which program builds images.
@@ -52,7 +52,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder by the name of its program: `buildah`, `docker` or a compatible one (`podman`).
+    /// A builder by the name of its program: `buildah` or `docker`.
     pub fn new(cache: &Cache, program: &str) -> Result<Self> {
         let engine = match program {
             "buildah" => Engine::Buildah,
@@ -75,6 +75,13 @@ impl Builder {
             fs::remove_dir_all(&dir).with_context(|| format!("cannot delete {}", dir.display()))?;
         }
         Ok(())
+    }
+
+    /// Held while images are built: contexts and storage are shared by all checkouts.
+    pub(crate) fn lock(&self) -> Result<FileLock> {
+        Ok(FileLock::acquire(&self.dir.join("lock"), || {
+            eprintln!("• another run builds images; waiting for it …");
+        })?)
     }
 
     /// Empties buildah's storage, which serves to share layers between the images of one run.

@@ -108,6 +108,7 @@ pub fn product(
         }])
         .collect();
 
+    let _lock = builder.lock()?;
     let built = |image: &Image| builder.archive_file(image.target, &image.digest).exists();
     if !images.iter().all(built) {
         let step = builder.step("images of the operator and the workloads")?;
