@@ -1,5 +1,6 @@
-//! The chassis over real backing servers: migration and privileges, outbox and relay.
+//! The chassis over real backing servers: migration and privileges, codec, outbox and relay.
 
+mod codec;
 mod migrate;
 mod order;
 mod relay;
