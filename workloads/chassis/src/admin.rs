@@ -108,6 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_port_answers_probes_and_metrics() {
+        crate::crypto::install_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (readiness, metrics) = (Readiness::default(), Metrics::new("abc123"));

@@ -9,6 +9,7 @@ pub mod cloudevents;
 pub mod codec;
 pub mod config;
 pub mod consumer;
+pub mod crypto;
 pub mod errors;
 pub mod fields;
 pub mod idempotency;

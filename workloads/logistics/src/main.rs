@@ -137,8 +137,7 @@ fn migrate(config: &MigrateConfig) -> Result<(), Failure> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {
-    // Fails only where another part of the process was first; it then is the same provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    logistics_chassis::crypto::install_provider();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 

@@ -1,5 +1,6 @@
 //! Checks requests: what comes out can be written.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use logistics_chassis::codec::{Location, classifier_from_proto, status_from_proto};
 use logistics_chassis::errors::ServiceError;
 use logistics_chassis::fields::Fields;
@@ -11,6 +12,8 @@ use uuid::Uuid;
 use crate::model::Order;
 use crate::page;
 
+/// How far a caller's clock may be ahead.
+const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 /// A page where the caller names no size, and the largest.
 const PAGE: (u16, u16) = (100, 500);
 
@@ -111,7 +114,7 @@ pub(crate) fn list(request: &proto::ListShipmentsRequest, account_id: &str) -> R
     Ok(Page { size, after })
 }
 
-pub(crate) fn record(request: &proto::RecordEventRequest) -> Result<Scan, ServiceError> {
+pub(crate) fn record(request: &proto::RecordEventRequest, now: DateTime<Utc>) -> Result<Scan, ServiceError> {
     let mut fields = Fields::new();
     fields.idempotency_key(&request.idempotency_key);
     let shipment_id = fields.uuid("shipment_id", &request.shipment_id);
@@ -125,6 +128,17 @@ pub(crate) fn record(request: &proto::RecordEventRequest) -> Result<Scan, Servic
         );
     }
     let occurred_at = fields.time("occurred_at", request.occurred_at.as_ref());
+    if let (Some(types::Classifier::Actual | types::Classifier::Unspecified), Some(occurred_at)) =
+        (classifier, occurred_at)
+        && occurred_at > now + CLOCK_SKEW
+    {
+        // It would make all that really happens until then late.
+        fields.wrong(
+            "occurred_at",
+            &occurred_at.to_rfc3339(),
+            "what happened lies in the past; what is to come is ESTIMATED or PLANNED",
+        );
+    }
     let location = request
         .location
         .as_ref()

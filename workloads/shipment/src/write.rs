@@ -55,7 +55,7 @@ impl Writer {
         principal: &Principal,
         request: &proto::RecordEventRequest,
     ) -> Result<proto::RecordEventResponse, ServiceError> {
-        let intent = Intent::Record(request::record(request)?);
+        let intent = Intent::Record(request::record(request, now())?);
         let claim = Claim::new(principal, "RecordEvent", &request.idempotency_key, request);
         self.once(principal, &claim, &intent, |change| proto::RecordEventResponse {
             event: Some(change.event_to_proto()),

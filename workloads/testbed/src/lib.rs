@@ -65,8 +65,7 @@ impl Testbed {
 
     /// The same on a database server of the test's own, for example one that it kills.
     pub async fn on(postgres: &'static dev_rig::Postgres) -> Result<Self> {
-        // The first one stays; they are all the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        logistics_chassis::crypto::install_provider();
         let database = postgres.make_database("platform").await?;
         let testbed = Self {
             issuer: Issuer::generate(ISSUER, AUDIENCE)?,

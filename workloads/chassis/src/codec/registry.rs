@@ -75,8 +75,7 @@ struct SchemaAnswer {
 impl Registry {
     /// Makes a client; connects at the first question.
     pub fn new(config: &SchemaRegistry) -> Result<Self, RegistryError> {
-        // The first provider stays; every crate here uses the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::crypto::install_provider();
         let mut builder = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)

@@ -3,6 +3,10 @@ use prost_types::Timestamp;
 
 use super::*;
 
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_400_000_000, 0).unwrap()
+}
+
 const fn at(seconds: i64) -> Timestamp {
     Timestamp { seconds, nanos: 0 }
 }
@@ -96,7 +100,10 @@ fn each_field_of_an_order_has_bounds() {
 
 #[test]
 fn a_scan_without_classifier_happened() {
-    assert_eq!(record(&scan()).unwrap().report.classifier, Classifier::Actual);
+    assert_eq!(
+        record(&scan(), now()).unwrap().report.classifier,
+        Classifier::Actual
+    );
 }
 
 #[test]
@@ -116,7 +123,7 @@ fn each_field_of_a_scan_has_bounds() {
     for (field, spoil) in cases {
         let mut request = scan();
         spoil(&mut request);
-        assert_eq!(wrong_fields(record(&request)), [field]);
+        assert_eq!(wrong_fields(record(&request, now())), [field]);
     }
 }
 
@@ -141,4 +148,15 @@ fn a_page_token_is_only_good_for_its_account() {
         wrong_fields(list(&request("!".to_owned()), "acme")),
         ["page_token"]
     );
+}
+
+#[test]
+fn only_what_is_expected_may_lie_ahead() {
+    let mut request = scan();
+    request.occurred_at = Some(at(1_400_000_000 + 3_600));
+    assert!(record(&request, now()).is_ok());
+    request.occurred_at = Some(at(1_400_000_000 + 3_601));
+    assert_eq!(wrong_fields(record(&request, now())), ["occurred_at"]);
+    request.classifier = types::Classifier::Estimated.into();
+    assert!(record(&request, now()).is_ok());
 }
