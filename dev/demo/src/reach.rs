@@ -95,7 +95,9 @@ impl Door {
     }
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether a pod takes calls: it is ready, and is not being deleted.
+#[must_use]
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod
         .status
         .iter()

@@ -64,33 +64,23 @@ pub struct Callers {
 
 /// Runs the demo. The error is [`platform::NotReady`] or [`CountsDiffer`] where it is one of these.
 pub async fn run(options: &Options) -> Result<Report> {
-    let legs = Arc::new(read(options).await?);
-    let totals = story::totals(&legs);
-    tell::input(&legs, &totals);
-    let client = client(&options.kubeconfig).await?;
     let custom_resource = platform::sample(
         &options.sample,
         &options.namespace,
         &options.platform,
         &options.release,
     )?;
-    platform::apply(&client, &custom_resource).await?;
-    tell::applied(options);
-    let start = Instant::now();
-    platform::ready(
-        &client,
-        &options.namespace,
-        &options.platform,
-        options.ready_limit,
-        tell::condition,
-    )
-    .await?;
-    tell::ready(start.elapsed());
+    let issuer = issuer(options, &custom_resource)?;
+    let client = client(&options.kubeconfig).await?;
+    let (legs, ()) = tokio::try_join!(read(options), bring_up(options, &client, &custom_resource))?;
+    let legs = Arc::new(legs);
+    let totals = story::totals(&legs);
+    tell::input(&legs, &totals);
 
     // An account of its own: what other runs left in the same platform is not counted.
     let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
-    let account = format!("demo-{run}");
-    let callers = callers(&issuer(options, &custom_resource)?, &account)?;
+    let account_id = format!("demo-{run}");
+    let callers = callers(&issuer, &account_id)?;
     let services = || Services::of(&client, &options.namespace, &options.platform);
     let sender = Arc::new(Sender {
         connections: (0..options.connections.max(1)).map(|_| services()).collect(),
@@ -100,30 +90,79 @@ pub async fn run(options: &Options) -> Result<Report> {
         concurrency: options.concurrency,
         tracing: Tracing::start(options.otlp_endpoint.as_deref())?,
     });
-    tell::sending(&account, options);
+    tell::sending(&account_id, options);
     let sent = send(&sender, &legs, tell::Progress::default().teller()).await?;
     if let Some(sender) = Arc::into_inner(sender) {
         sender.tracing.finish().await?;
     }
+    let outcome = Outcome {
+        account_id,
+        totals,
+        sent,
+    };
+    report(options, &services(), &callers.admin, &legs, outcome).await
+}
 
-    let services = services();
+/// What a run has sent.
+struct Outcome {
+    account_id: String,
+    totals: Totals,
+    sent: Sent,
+}
+
+/// Waits until all is seen, and reads what came of it.
+async fn report(
+    options: &Options,
+    services: &Services,
+    admin: &Caller,
+    legs: &[Leg],
+    outcome: Outcome,
+) -> Result<Report> {
+    let Outcome {
+        account_id,
+        totals,
+        sent,
+    } = outcome;
     let start = Instant::now();
-    let places = settle(options, &services, &callers.admin, &totals, &sent).await?;
+    let counts = settle(options, services, admin, &totals, &sent).await?;
     let settle_seconds = start.elapsed().as_secs_f64();
-    let (_, accuracy) = counts::analytics(&services, &callers.admin).await?;
+    let (_, accuracy) = counts::analytics(services, admin).await?;
+    if u64::try_from(accuracy.arrivals) != Ok(totals.arrivals) {
+        let line = format!(
+            "analytics has {} arrivals, sent were {}",
+            accuracy.arrivals, totals.arrivals
+        );
+        return Err(CountsDiffer(vec![line]).into());
+    }
     Ok(Report {
-        account_id: account,
+        account_id,
         platform: kubectl_get(options)?,
-        timeline: crate::read_back::timeline(&services, &callers.admin, &legs, &sent).await?,
+        timeline: crate::read_back::timeline(services, admin, legs, &sent).await?,
         accuracy: accuracy.into(),
-        lanes: crate::read_back::lanes(&services, &callers.admin).await?,
+        lanes: crate::read_back::lanes(services, admin).await?,
         input: totals,
-        counts: places,
+        counts,
         dispositions: sent.dispositions,
         retries: sent.retries,
         send_seconds: sent.elapsed.as_secs_f64(),
         settle_seconds,
     })
+}
+
+/// Applies the platform and waits until it is Ready.
+async fn bring_up(options: &Options, client: &Client, custom_resource: &serde_json::Value) -> Result<()> {
+    platform::apply(client, custom_resource).await?;
+    tell::applied(options);
+    let start = Instant::now();
+    let Options {
+        namespace,
+        platform,
+        ready_limit,
+        ..
+    } = options;
+    platform::ready(client, namespace, platform, *ready_limit, tell::condition).await?;
+    tell::ready(start.elapsed());
+    Ok(())
 }
 
 /// A client for the cluster of a kubeconfig.

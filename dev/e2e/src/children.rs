@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use crate::stage::{NAMESPACE, PLATFORM};
 
+/// Label with the revision that an object belongs to.
+pub const REVISION: &str = "logistics-platform.io/revision";
+
 /// A kind of child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the names are those of Kubernetes")]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use dev_demo::reach::is_ready;
 use dev_e2e::orders::{Traffic, all_arrived};
 use dev_e2e::stage::{NAMESPACE, OPERATOR_LABEL, OPERATOR_NAMESPACE, PLATFORM, Stage};
 use dev_e2e::{crash, wait};
@@ -74,13 +75,4 @@ async fn kill_each(stage: &Stage, victims: &[(&str, String)]) -> Result<()> {
         println!("{name} was killed and replaced, ready after {took:.1?}");
     }
     Ok(())
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
-    let mut conditions = conditions.filter(|condition| condition.type_ == "Ready");
-    pod.metadata.deletion_timestamp.is_none() && conditions.any(|condition| condition.status == "True")
 }

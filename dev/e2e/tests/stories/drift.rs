@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dev_e2e::audit::{Mark, Write};
-use dev_e2e::children::{self, Id, Kind};
+use dev_e2e::children::{self, Id, Kind, REVISION};
 use dev_e2e::stage::{NAMESPACE, Stage};
 use dev_e2e::wait;
 use kube::ResourceExt as _;
@@ -16,7 +16,6 @@ const LIMIT: Duration = Duration::from_secs(2);
 const QUIET: Duration = Duration::from_secs(1);
 /// The operator must come to rest within this time.
 const REST_LIMIT: Duration = Duration::from_secs(20);
-const REVISION: &str = "logistics-platform.io/revision";
 /// Every kind of child; of Services, those of a revision and the apex.
 const WHAT: [(Kind, Option<bool>); 8] = [
     (Kind::Deployment, None),

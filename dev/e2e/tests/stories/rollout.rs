@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use dev_e2e::children::{self, Kind};
+use dev_e2e::children::{self, Kind, REVISION};
 use dev_e2e::orders;
 use dev_e2e::stage::{NAMESPACE, PLATFORM, Stage};
 use dev_e2e::wait;
@@ -14,7 +14,6 @@ use kube::Api;
 use logistics_schemas::Workload;
 use logistics_schemas::grpc::logistics::shipment::v1::{CreateShipmentRequest, GetShipmentRequest};
 
-const REVISION: &str = "logistics-platform.io/revision";
 const PAUSE: Duration = Duration::from_millis(50);
 const CLEAN_LIMIT: Duration = Duration::from_mins(1);
 
