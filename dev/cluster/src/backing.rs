@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::images::{Archive, BackingImages, NONROOT};
 use crate::node::NODE_NAME;
 use crate::pki::{self, Authority, Identity};
-use crate::{Cluster, Kubectl, Network};
+use crate::{Cluster, Kubectl, Network, wait};
 
 /// Where the host reaches a backing service: a port of the node.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,9 @@ const SERVICES: [&str; 3] = [
     include_str!("../manifests/kafka.yaml"),
     include_str!("../manifests/registry.yaml"),
 ];
+
+/// The controller looks at every claim each second.
+const VOLUMES_LIMIT: Duration = Duration::from_mins(1);
 
 /// All manifests as they are in the checkout: a change means another cluster.
 pub(crate) fn manifests() -> Vec<&'static str> {
@@ -115,10 +119,26 @@ pub(crate) fn apply(
             .with_context(|| format!("cannot own {}", folder.display()))?;
         all.push(render(VOLUME, &values)?);
     }
-    for service in SERVICES {
-        all.push(render(service, &values)?);
+    kubectl.apply(&all.join("\n---\n"))?;
+    if let Place::Node(..) = place {
+        // A pod that comes before its volume may lie in the scheduler's backlog for minutes.
+        let bound = "--for=jsonpath={.status.phase}=Bound";
+        wait::until("binding the volumes", VOLUMES_LIMIT, || {
+            kubectl.run(&[
+                "wait",
+                "pvc",
+                "--all",
+                "--namespace=backing",
+                bound,
+                "--timeout=5s",
+            ])
+        })?;
     }
-    kubectl.apply(&all.join("\n---\n"))
+    let services = SERVICES
+        .iter()
+        .map(|service| render(service, &values))
+        .collect::<Result<Vec<_>>>()?;
+    kubectl.apply(&services.join("\n---\n"))
 }
 
 fn values(

@@ -167,6 +167,8 @@ pub(crate) fn controller_manager(cluster: &Cluster, network: Network, tools: &To
         .flag("cluster-cidr", network.pods())
         .flag("node-cidr-mask-size", "24")
         .flag("horizontal-pod-autoscaler-sync-period", "5s")
+        // A claim seen before its volume waits for the next round.
+        .flag("pvclaimbinder-sync-period", "1s")
 }
 
 /// How to start the scheduler.

@@ -68,8 +68,12 @@ pub(crate) fn remove(cluster: &Cluster) -> Result<()> {
     if cluster.netns().exists() {
         output(Command::new("ip").args(["netns", "del", cluster.name()]))?;
     }
-    if interface_exists(cluster) {
-        output(Command::new("ip").args(["link", "del", cluster.name()]))?;
+    if interface_exists(cluster)
+        && let Err(error) = output(Command::new("ip").args(["link", "del", cluster.name()]))
+        // The namespace takes its end of the pair along, a moment after its own end.
+        && interface_exists(cluster)
+    {
+        return Err(error);
     }
     Cgroups::of(cluster.name())?.remove()?;
     if !cluster.image_store_clean().exists() {
