@@ -11,6 +11,8 @@ pub mod child;
 pub mod controller;
 pub mod credential;
 pub mod desire;
+#[cfg(test)]
+mod fixture;
 pub mod names;
 pub mod notice;
 pub mod observe;

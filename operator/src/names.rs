@@ -166,7 +166,6 @@ mod tests {
         for workload in Workload::ALL {
             for name in [
                 names.revision(workload, &hash),
-                names.config(workload.name(), "content"),
                 names.credentials(workload),
                 names.migrate_job(&hash),
                 // PostgreSQL cuts longer names off.

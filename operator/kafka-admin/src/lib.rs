@@ -2,16 +2,17 @@
 //! changing single configuration keys without touching the others.
 
 mod incremental;
+mod log;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
 /// How brokers are verified.
@@ -86,23 +87,9 @@ pub enum Error {
 
 /// A connection to one Kafka cluster. Dropping it ends its threads.
 pub struct Admin {
-    client: Arc<AdminClient<Context>>,
+    client: Arc<AdminClient<DefaultClientContext>>,
+    bootstrap_servers: String,
     timeout: Duration,
-}
-
-/// Keeps the newest connection error, which says more than the time-out that follows from it.
-#[derive(Default)]
-struct Context {
-    last_error: Mutex<Option<String>>,
-}
-
-impl ClientContext for Context {
-    // Connection errors are reported by the calls that fail; a log line for each attempt would add nothing.
-    fn log(&self, _: rdkafka::config::RDKafkaLogLevel, _: &str, _: &str) {}
-
-    fn error(&self, _: KafkaError, reason: &str) {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-    }
 }
 
 impl Admin {
@@ -127,9 +114,11 @@ impl Admin {
                 .set("ssl.ca.location", "probe"),
             Trust::Pem(pem) => config.set("security.protocol", "ssl").set("ssl.ca.pem", pem),
         };
-        let client = AdminClient::from_config_and_context(&config, Context::default());
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        let client = AdminClient::from_config(&config).map_err(Error::Configuration)?;
         Ok(Self {
-            client: Arc::new(client.map_err(Error::Configuration)?),
+            client: Arc::new(client),
+            bootstrap_servers: bootstrap_servers.to_owned(),
             timeout,
         })
     }
@@ -140,16 +129,11 @@ impl Admin {
             .operation_timeout(Some(self.timeout))
     }
 
+    /// The client's newest log line says more than the time-out that follows from it.
     fn call_error(&self, operation: &'static str, error: &KafkaError) -> Error {
-        let last = self
-            .client
-            .inner()
-            .context()
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let reason = last.map_or_else(|| error.to_string(), |last| format!("{error}; {last}"));
+        let cause = log::drain(self.client.inner())
+            .map_or_else(|| error.to_string(), |line| format!("{error}: {line}"));
+        let reason = format!("{cause} (brokers {})", self.bootstrap_servers);
         Error::Call { operation, reason }
     }
 
@@ -189,6 +173,7 @@ impl Admin {
         for (name, topic) in &mut found {
             topic.configs = configs.remove(name).unwrap_or_default();
         }
+        log::drain(self.client.inner());
         Ok(found)
     }
 

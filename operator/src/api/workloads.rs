@@ -14,7 +14,7 @@ pub struct Image {
     /// Registry host and path before the workload's name. Default: the repository that `make images` builds into.
     #[serde(default = "default_repository")]
     #[schemars(length(min = 1, max = 200))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?$')")
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*$')")
         .message(told("spec.image.repository", "self", "is not an image repository; leave out the scheme, the workload and the tag, for example localhost/logistics")))]
     pub repository: String,
     /// When the kubelet pulls. Default: IfNotPresent.

@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use logistics_kafka_admin::{Admin, Config, TopicDescription, TopicSpec, Trust};
 use logistics_schemas::topics;
 
 use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT, Refused};
 use crate::validate::ValidPlatform;
+
+/// How long a change is waited for to show; after that the next read tells.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often it is looked for.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +136,24 @@ pub enum Change {
     },
 }
 
+impl Change {
+    fn topic(&self) -> &str {
+        match self {
+            Self::Create(topic) => &topic.name,
+            Self::SetConfigs { topic, .. } => topic,
+        }
+    }
+
+    fn is_made(&self, found: &TopicDescription) -> bool {
+        match self {
+            Self::Create(_) => true,
+            Self::SetConfigs { configs, .. } => configs
+                .iter()
+                .all(|(key, value)| found.configs.get(key).is_some_and(|found| is_set(found, value))),
+        }
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -194,10 +219,29 @@ impl Backend for Kafka {
             }
             Change::SetConfigs { topic, configs } => admin.set_configs(topic, configs).await,
         };
-        result.map_err(|error| BackendError {
+        let failed = |error| BackendError {
             reason: "TopicFailed",
             message: format!("{change}: {error}"),
-        })
+        };
+        result.map_err(failed)?;
+        settle(admin, change).await.map_err(failed)
+    }
+}
+
+/// Waits until the brokers show a change: they learn of it from their controller a moment after it answered.
+async fn settle(admin: &Admin, change: &Change) -> Result<(), logistics_kafka_admin::Error> {
+    let names = [change.topic().to_owned()];
+    let deadline = tokio::time::Instant::now() + SETTLE_TIMEOUT;
+    loop {
+        let seen = admin.describe(&names).await?;
+        if seen
+            .get(change.topic())
+            .is_some_and(|topic| change.is_made(topic))
+            || tokio::time::Instant::now() > deadline
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(SETTLE_INTERVAL).await;
     }
 }
 

@@ -131,3 +131,6 @@ fn retained(context: Context<'_>, workload: Workload) -> Vec<ChildId> {
     }
     ids
 }
+
+#[cfg(test)]
+mod tests;

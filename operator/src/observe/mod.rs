@@ -85,7 +85,7 @@ impl Sources {
                 found
                     .value(&reference)
                     .map(Trust::Pem)
-                    .ok_or_else(|| found.explain(&reference))
+                    .ok_or_else(|| found.unread(&reference))
             }
         };
         let kafka_target = trust(&valid.kafka.tls).map(|trust| kafka::Target {
@@ -99,17 +99,20 @@ impl Sources {
         let resync = valid.kafka.resync;
         let read_kafka = match &kafka_target {
             Ok(target) => self.kafka.watch(platform, target, kafka::wanted(valid), resync),
-            Err(reason) => Reading::Failed(reason.clone()),
+            Err(None) => Reading::Pending,
+            Err(Some(reason)) => Reading::Failed(reason.clone()),
         };
         let read_registry = match &registry_target {
             Ok(target) => self
                 .registry
                 .watch(platform, target, registry::wanted(valid), resync),
-            Err(reason) => Reading::Failed(reason.clone()),
+            Err(None) => Reading::Pending,
+            Err(Some(reason)) => Reading::Failed(reason.clone()),
         };
         let observed = Observed {
             children: self.cache.children(namespace, &valid.uid, &valid.identity.name),
             missing,
+            looked_up: found.is_complete(),
             kafka: read_kafka,
             registry: read_registry,
             now: Timestamp::now(),

@@ -20,6 +20,8 @@ pub struct Observed {
     pub children: Children,
     /// What the spec refers to and is not there, as sentences with a remedy.
     pub missing: Vec<String>,
+    /// Whether everything that the spec refers to has been looked up.
+    pub looked_up: bool,
     /// The topics.
     pub kafka: Reading<Topics>,
     /// The subjects.

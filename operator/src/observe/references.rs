@@ -86,9 +86,11 @@ pub(super) fn of(valid: &ValidPlatform) -> Vec<(Reference, &'static str)> {
     all
 }
 
-/// What is not there, as sentences with a remedy.
+/// What is not there, as sentences with a remedy; what is still being looked up is not among them.
 pub(super) fn missing(wanted: &[(Reference, &'static str)], found: &Found) -> Vec<String> {
-    let absent = wanted.iter().filter(|(reference, _)| !found.has(reference));
+    let absent = wanted
+        .iter()
+        .filter(|(reference, _)| found.is_known(reference) && !found.has(reference));
     absent
         .map(|(reference, field)| format!("{field}: {}", found.explain(reference)))
         .collect()
@@ -106,6 +108,15 @@ enum State {
 pub struct Found(HashMap<Object, State>);
 
 impl Found {
+    fn is_known(&self, reference: &Reference) -> bool {
+        !matches!(self.0.get(&reference.object()), None | Some(State::Unknown))
+    }
+
+    /// Whether everything has been looked up.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.0.values().any(|state| *state == State::Unknown)
+    }
+
     fn has(&self, reference: &Reference) -> bool {
         match self.0.get(&reference.object()) {
             Some(State::Present(data)) => reference.key.as_ref().is_none_or(|key| data.contains_key(key)),
@@ -119,6 +130,11 @@ impl Found {
             Some(State::Present(data)) => data.get(reference.key.as_ref()?).cloned(),
             _ => None,
         }
+    }
+
+    /// Why a value cannot be read; `None` while it is being looked up.
+    pub(super) fn unread(&self, reference: &Reference) -> Option<String> {
+        self.is_known(reference).then(|| self.explain(reference))
     }
 
     /// Why a reference cannot be used.

@@ -72,7 +72,9 @@ pub fn decide(valid: &ValidPlatform, observed: &Observed, credentials: &Credenti
     let started = |workload| is_running(observed, names, workload, revisions.of(workload));
     let all_started = Workload::ALL.into_iter().all(started);
     let prepared = preparation(valid, observed);
-    let migrate = observed.missing.is_empty() && (job.is_some() || all_started || prepared.is_none());
+    let due = matches!(&migration, Migration::Failed { retry_in, .. } if !retry_in.is_positive());
+    let may_migrate = observed.missing.is_empty() && (all_started || prepared.is_none());
+    let migrate = (job.is_some() || may_migrate) && !due;
     let waits_for = prepared.or_else(|| migration.waits_for(&names.migrate_job(&migration_hash)));
     let mut workloads: BTreeMap<_, _> = Workload::ALL
         .into_iter()
@@ -98,6 +100,9 @@ pub fn decide(valid: &ValidPlatform, observed: &Observed, credentials: &Credenti
 fn preparation(valid: &ValidPlatform, observed: &Observed) -> Option<String> {
     if let Some(missing) = observed.missing.first() {
         return Some(missing.clone());
+    }
+    if !observed.looked_up {
+        return Some("what the spec refers to is being looked up".into());
     }
     let topics = crate::backend::kafka::wanted(valid);
     let topics_ready = matches!(&observed.kafka, Reading::Seen(seen) if topics.iter().all(|t| seen.fits(t)));
@@ -188,3 +193,6 @@ pub fn is_available(deployment: &Live, replicas: i64) -> bool {
         && deployment.number("/status/updatedReplicas") >= replicas
         && deployment.number("/status/availableReplicas") >= replicas
 }
+
+#[cfg(test)]
+mod tests;

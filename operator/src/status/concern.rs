@@ -1,5 +1,8 @@
 //! One condition for each concern, and Ready, Progressing and Degraded from them.
 
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use logistics_schemas::Workload;
 
 use super::{Conditions, Facts};
@@ -12,7 +15,12 @@ use crate::release::Migration;
 const CONCERNS: [&str; 4] = ["KafkaReady", "SchemasReady", "DatabaseReady", "WorkloadsReady"];
 
 pub(super) fn all(facts: Facts<'_>, conditions: &mut Conditions) {
-    let findings = [kafka(facts), schemas(facts), database(facts), workloads(facts)];
+    let mut findings = [kafka(facts), schemas(facts), database(facts), workloads(facts)];
+    for (kind, finding) in CONCERNS.into_iter().zip(&mut findings) {
+        if finding.status.is_none() {
+            finding.keep(conditions.former(kind));
+        }
+    }
     let first = findings.iter().find(|finding| finding.status != Some(true));
     match first {
         None => conditions.set(
@@ -21,19 +29,19 @@ pub(super) fn all(facts: Facts<'_>, conditions: &mut Conditions) {
             "Ready",
             "all workloads of the release take calls",
         ),
-        Some(finding) => conditions.set("Ready", Some(false), finding.reason, &finding.message),
+        Some(finding) => conditions.set("Ready", Some(false), &finding.reason, &finding.message),
     }
     progressing(facts, conditions);
     degraded(facts, &findings, conditions);
     for (kind, finding) in CONCERNS.into_iter().zip(&findings) {
-        conditions.set(kind, finding.status, finding.reason, &finding.message);
+        conditions.set(kind, finding.status, &finding.reason, &finding.message);
     }
 }
 
 /// What is said about a concern.
 struct Finding {
     status: Option<bool>,
-    reason: &'static str,
+    reason: Cow<'static, str>,
     message: String,
     /// Whether the platform is worse than it should be, and does not get better by waiting alone.
     wrong: bool,
@@ -43,7 +51,7 @@ impl Finding {
     fn good(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             status: Some(true),
-            reason,
+            reason: reason.into(),
             message: message.into(),
             wrong: false,
         }
@@ -52,7 +60,7 @@ impl Finding {
     fn waiting(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             status: Some(false),
-            reason,
+            reason: reason.into(),
             message: message.into(),
             wrong: false,
         }
@@ -61,7 +69,7 @@ impl Finding {
     fn wrong(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             status: Some(false),
-            reason,
+            reason: reason.into(),
             message: message.into(),
             wrong: true,
         }
@@ -70,10 +78,20 @@ impl Finding {
     fn unknown(message: impl Into<String>) -> Self {
         Self {
             status: None,
-            reason: "Reading",
+            reason: "Reading".into(),
             message: message.into(),
             wrong: false,
         }
+    }
+
+    /// What was said last goes on holding while a new reading is under way, after a restart for example.
+    fn keep(&mut self, former: Option<&Condition>) {
+        let Some(former) = former.filter(|former| former.status != "Unknown") else {
+            return;
+        };
+        self.status = Some(former.status == "True");
+        self.reason = former.reason.clone().into();
+        self.message.clone_from(&former.message);
     }
 }
 
@@ -263,7 +281,7 @@ fn degraded(facts: Facts<'_>, findings: &[Finding], conditions: &mut Conditions)
     let wrong = findings
         .iter()
         .find(|finding| finding.wrong)
-        .map(|f| (f.reason, f.message.as_str()));
+        .map(|f| (f.reason.as_ref(), f.message.as_str()));
     match blocked.or(wrong) {
         Some((reason, message)) => conditions.set("Degraded", Some(true), reason, message),
         None => conditions.set("Degraded", Some(false), "AsExpected", "nothing is wrong"),

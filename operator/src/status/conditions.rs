@@ -49,10 +49,12 @@ impl Conditions {
         });
     }
 
-    /// A condition that was set, as status and reason and message.
+    /// A condition as it was before, if it was about the same generation of the spec.
     #[must_use]
-    pub fn get(&self, kind: &str) -> Option<&Condition> {
-        self.set.iter().find(|condition| condition.type_ == kind)
+    pub fn former(&self, kind: &str) -> Option<&Condition> {
+        let same =
+            |former: &&Condition| former.type_ == kind && former.observed_generation == Some(self.generation);
+        self.former.iter().find(same)
     }
 
     /// All conditions: first those that were set, then the former others.

@@ -1,0 +1,144 @@
+//! What the sample becomes, as text to be read: `tests/golden/`, one file for each kind.
+
+use serde_json::Value;
+
+use crate::child::ChildKind;
+use crate::fixture::{self, Cluster};
+
+/// All objects of a kind as YAML documents.
+fn documents(kind: ChildKind) -> String {
+    let valid = fixture::valid();
+    let (_, desired) = Cluster::running(&valid).decide(&valid);
+    let objects = desired.children.into_iter().filter(|child| child.id.kind == kind);
+    objects
+        .map(|child| serde_norway::to_string(&child.object).unwrap())
+        .collect::<Vec<_>>()
+        .join("---\n")
+}
+
+fn golden(name: &str, kind: ChildKind) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../tests/golden");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, documents(kind)));
+}
+
+#[test]
+fn service_accounts() {
+    golden("service-accounts", ChildKind::ServiceAccount);
+}
+
+#[test]
+fn secrets() {
+    golden("secrets", ChildKind::Secret);
+}
+
+#[test]
+fn config_maps() {
+    golden("config-maps", ChildKind::ConfigMap);
+}
+
+#[test]
+fn jobs() {
+    golden("jobs", ChildKind::Job);
+}
+
+#[test]
+fn deployments() {
+    golden("deployments", ChildKind::Deployment);
+}
+
+#[test]
+fn services() {
+    golden("services", ChildKind::Service);
+}
+
+/// The file that a service reads is what the operator writes: the same types, and no field lost on the way.
+#[test]
+fn the_configuration_can_be_read_by_a_service() {
+    let valid = fixture::valid();
+    let (_, desired) = Cluster::running(&valid).decide(&valid);
+    let configs = desired
+        .children
+        .iter()
+        .filter(|child| child.id.kind == ChildKind::ConfigMap);
+    let (mut services, mut migrations) = (0, 0);
+    for config in configs {
+        let text = config.object["data"]["config.yaml"].as_str().unwrap();
+        if config.id.name.contains("migrate") {
+            let read: logistics_schemas::config::MigrateConfig = serde_norway::from_str(text).unwrap();
+            assert_eq!(read.roles.len(), 3);
+            migrations += 1;
+        } else {
+            let read: logistics_schemas::config::ServiceConfig = serde_norway::from_str(text).unwrap();
+            assert_eq!(read.kafka.group_id, format!("logistics.acme.{}", read.workload));
+            services += 1;
+        }
+    }
+    assert_eq!((services, migrations), (3, 1));
+}
+
+/// The restricted Pod Security standard, for every pod that the operator makes.
+#[test]
+fn pods_are_restricted() {
+    let valid = fixture::valid();
+    let (_, desired) = Cluster::running(&valid).decide(&valid);
+    let templates = desired
+        .children
+        .iter()
+        .filter(|c| matches!(c.id.kind, ChildKind::Deployment | ChildKind::Job));
+    let mut count = 0;
+    for template in templates {
+        let spec = &template.object["spec"]["template"]["spec"];
+        assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(
+            spec["securityContext"]["seccompProfile"]["type"],
+            "RuntimeDefault"
+        );
+        assert_eq!(spec["automountServiceAccountToken"], false);
+        for container in spec["containers"].as_array().unwrap() {
+            let security = &container["securityContext"];
+            assert_eq!(security["allowPrivilegeEscalation"], false);
+            assert_eq!(security["readOnlyRootFilesystem"], true);
+            assert_eq!(security["capabilities"]["drop"], serde_json::json!(["ALL"]));
+        }
+        count += 1;
+    }
+    assert_eq!(count, 4);
+}
+
+/// The owner's credentials are seen by the migration alone, and no secret is in any other kind of object.
+#[test]
+fn secrets_stay_where_they_belong() {
+    let valid = fixture::valid();
+    let cluster = Cluster::running(&valid);
+    let (_, desired) = cluster.decide(&valid);
+    for child in &desired.children {
+        let text = child.object.to_string();
+        if child.id.kind != ChildKind::Job {
+            assert!(
+                !text.contains("acme-db\""),
+                "{} mounts the owner's credentials",
+                child.id
+            );
+        }
+        if child.id.kind != ChildKind::Secret {
+            assert!(!text.contains("first-"), "{} holds a password", child.id);
+        }
+    }
+    assert!(!format!("{:?}", cluster.fresh).contains("first-"));
+}
+
+/// Owner references let Kubernetes collect all children when the platform is deleted.
+#[test]
+fn every_child_names_its_platform() {
+    let valid = fixture::valid();
+    let (_, desired) = Cluster::running(&valid).decide(&valid);
+    for child in desired.children {
+        let owner: &Value = &child.object["metadata"]["ownerReferences"][0];
+        assert_eq!(owner["uid"], valid.uid.as_str());
+        assert_eq!(owner["controller"], true);
+        assert_eq!(owner["blockOwnerDeletion"], true);
+    }
+}

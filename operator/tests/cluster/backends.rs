@@ -1,0 +1,230 @@
+//! Topics and subjects, on a real broker and a real registry.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use logistics_kafka_admin::{Admin, TopicSpec, Trust};
+use logistics_operator::backend::registry::{Registry, Subject, Target};
+use logistics_operator::backend::{Backend, registry};
+use serde_json::json;
+
+use crate::support::{Operator, Site, eventually};
+
+/// Longest time between a change by hand and its repair: the resync of the sample in these tests, and some slack.
+const REPAIR_LIMIT: Duration = Duration::from_secs(5 + 3);
+
+async fn admin() -> Result<Admin> {
+    let kafka = dev_rig::shared::kafka().await?;
+    Ok(Admin::new(
+        &kafka.bootstrap_servers,
+        &Trust::Disabled,
+        Duration::from_secs(10),
+    )?)
+}
+
+fn config(key: &str, value: &str) -> BTreeMap<String, String> {
+    [(key.to_owned(), value.to_owned())].into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_made_and_repaired_and_foreign_keys_survive() -> Result<()> {
+    let site = Site::new("topics").await?;
+    let operator = Operator::start(site.client.clone(), &site.namespace);
+    site.create(&site.sample().await?).await?;
+    site.until("KafkaReady", "True/TopicsReady").await?;
+    let status = site.platforms().get("acme").await?.status.unwrap_or_default();
+    assert_eq!(status.topics.len(), 5);
+    assert!(status.topics.iter().all(|topic| topic.partitions == 6));
+
+    let admin = admin().await?;
+    let topic = format!("{}.shipment.created", site.namespace);
+    let value = |key: &'static str| {
+        let (admin, topic) = (&admin, topic.clone());
+        async move {
+            let seen = admin.describe(std::slice::from_ref(&topic)).await?;
+            anyhow::Ok(seen[&topic].configs[key].value.clone().unwrap_or_default())
+        }
+    };
+    assert_eq!(value("retention.ms").await?, "604800000");
+    admin
+        .set_configs(&topic, &config("max.message.bytes", "7654321"))
+        .await?;
+    admin
+        .set_configs(&topic, &config("retention.ms", "60000"))
+        .await?;
+    let start = Instant::now();
+    eventually("the retention is back", || async {
+        Ok((value("retention.ms").await? == "604800000").then_some(()))
+    })
+    .await?;
+    println!("retention repaired after {:?}", start.elapsed());
+    assert!(start.elapsed() < REPAIR_LIMIT, "{:?}", start.elapsed());
+    assert_eq!(
+        value("max.message.bytes").await?,
+        "7654321",
+        "the foreign key survives"
+    );
+
+    // A new retention is a change of the platform.
+    site.patch(json!({"spec": {"kafka": {"topics": {"retention": "24h"}}}}))
+        .await?;
+    eventually("the retention is new", || async {
+        Ok((value("retention.ms").await? == "86400000").then_some(()))
+    })
+    .await?;
+
+    // Partitions are never changed; the condition says what to do.
+    site.patch(json!({"spec": {"kafka": {"topics": {"partitions": 12}}}}))
+        .await?;
+    let message = site.until("KafkaReady", "False/NotSupported").await?;
+    assert!(
+        message.contains("has 6 partitions") && message.contains("write 6"),
+        "{message}"
+    );
+    operator.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_fits_is_taken_over() -> Result<()> {
+    let site = Site::new("adopted").await?;
+    let admin = admin().await?;
+    let name = format!("{}.shipment.created", site.namespace);
+    let spec = TopicSpec {
+        name: name.clone(),
+        partitions: 6,
+        replication_factor: 1,
+        configs: config("compression.type", "zstd"),
+    };
+    admin.create(&spec).await?;
+    admin.create(&spec).await?;
+    let operator = Operator::start(site.client.clone(), &site.namespace);
+    site.create(&site.sample().await?).await?;
+    site.until("KafkaReady", "True/TopicsReady").await?;
+    let seen = admin.describe(std::slice::from_ref(&name)).await?;
+    assert_eq!(
+        seen[&name].configs["compression.type"].value.as_deref(),
+        Some("zstd")
+    );
+    assert_eq!(
+        seen[&name].configs["retention.ms"].value.as_deref(),
+        Some("604800000")
+    );
+    operator.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_away_blocks_nothing_else() -> Result<()> {
+    let site = Site::new("away").await?;
+    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let mut sample = site.sample().await?;
+    // Discard port of loopback: nothing listens.
+    sample["spec"]["kafka"]["bootstrapServers"] = json!("127.0.0.1:9");
+    site.create(&sample).await?;
+    site.until("SchemasReady", "True/SubjectsReady").await?;
+    let message = site.until("KafkaReady", "False/Unreachable").await?;
+    assert!(message.contains("127.0.0.1:9"), "{message}");
+    // Children are repaired as ever.
+    let accounts = site.api(logistics_operator::child::ChildKind::ServiceAccount);
+    accounts
+        .delete("acme-shipment", &kube::api::DeleteParams::default())
+        .await?;
+    eventually("the ServiceAccount is back", || async {
+        Ok(accounts.get_opt("acme-shipment").await?.map(drop))
+    })
+    .await?;
+    let kafka = dev_rig::shared::kafka().await?;
+    site.patch(json!({"spec": {"kafka": {"bootstrapServers": kafka.bootstrap_servers}}}))
+        .await?;
+    site.until_ready().await?;
+    operator.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subjects_are_registered_once_and_an_incompatible_schema_is_refused() -> Result<()> {
+    let server = dev_rig::shared::schema_registry().await?;
+    let target = Target {
+        url: server.url.clone(),
+        trust: Trust::Disabled,
+    };
+    let connection = Registry.connect(&target)?;
+    let subject = |schema: &'static str| Subject {
+        name: format!("incompatible-{}-value", std::process::id()),
+        schema,
+        compatibility: "FULL",
+    };
+    let first = subject(r#"{"type": "record", "name": "R", "fields": [{"name": "a", "type": "string"}]}"#);
+    for round in ["new", "again"] {
+        let seen = Registry
+            .observe(&connection, std::slice::from_ref(&first))
+            .await?;
+        let plan = Registry::plan(std::slice::from_ref(&first), &seen);
+        assert_eq!(
+            plan.changes.len(),
+            if round == "new" { 2 } else { 0 },
+            "{round}: {:?}",
+            plan.changes
+        );
+        for change in &plan.changes {
+            Registry.apply(&connection, change).await?;
+        }
+    }
+    let seen = Registry
+        .observe(&connection, std::slice::from_ref(&first))
+        .await?;
+    Registry
+        .apply(&connection, &registry::Change::Register(first.clone()))
+        .await?;
+    let again = Registry
+        .observe(&connection, std::slice::from_ref(&first))
+        .await?;
+    assert_eq!(seen, again, "registering again makes no version");
+    let second = subject(r#"{"type": "record", "name": "R", "fields": [{"name": "b", "type": "int"}]}"#);
+    let error = Registry
+        .apply(&connection, &registry::Change::Register(second))
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, "IncompatibleSchema");
+    assert!(
+        error.message.contains("spec.schemaRegistry.compatibility"),
+        "{}",
+        error.message
+    );
+    Ok(())
+}
+
+/// A subject that somebody filled with something else: the release does not start, and the condition says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incompatible_subject_stops_a_release_before_it_starts() -> Result<()> {
+    let site = Site::new("conflict").await?;
+    let server = dev_rig::shared::schema_registry().await?;
+    let connection = Registry.connect(&Target {
+        url: server.url.clone(),
+        trust: Trust::Disabled,
+    })?;
+    let foreign = Subject {
+        name: format!("{}.shipment.created-value", site.namespace),
+        schema: r#"{"type": "record", "name": "ShipmentCreated", "namespace": "logistics.events",
+                    "fields": [{"name": "shipment_id", "type": "int"}]}"#,
+        compatibility: "BACKWARD",
+    };
+    Registry
+        .apply(&connection, &registry::Change::Register(foreign.clone()))
+        .await?;
+    Registry
+        .apply(&connection, &registry::Change::SetCompatibility(foreign))
+        .await?;
+    let operator = Operator::start(site.client.clone(), &site.namespace);
+    site.create(&site.sample().await?).await?;
+    let message = site.until("SchemasReady", "False/IncompatibleSchema").await?;
+    assert!(
+        message.contains("shipment.created-value refuses the release's schema under BACKWARD"),
+        "{message}"
+    );
+    assert!(
+        site.names(logistics_operator::child::ChildKind::Job)
+            .await?
+            .is_empty()
+    );
+    operator.stop().await
+}

@@ -1,0 +1,8 @@
+//! The operator against a real API server, broker and registry. Nothing schedules pods there: the tests play the Job and
+//! Deployment controllers.
+
+mod backends;
+mod children;
+mod definition;
+mod faults;
+mod support;

@@ -1,0 +1,304 @@
+//! A platform in a namespace of its own, the operator watching it, and the controllers that an API server alone lacks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::core::DynamicObject;
+use kube::{Client, ResourceExt};
+use logistics_operator::api::{self, LogisticsPlatform};
+use logistics_operator::child::{ChildId, ChildKind};
+use logistics_operator::controller;
+use logistics_operator::observe::Scope;
+use logistics_operator::telemetry::{Health, Metrics};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again until there is an answer.
+pub async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Option<T>>>,
+{
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await? {
+            return Ok(answer);
+        }
+        if start.elapsed() > PATIENCE {
+            bail!("not within {} s: {what}", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The operator, in this process.
+pub struct Operator {
+    pub metrics: Arc<Metrics>,
+    pub health: Arc<Health>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Operator {
+    pub fn start(client: Client, namespace: &str) -> Self {
+        let (metrics, health) = (Metrics::new(), Arc::new(Health::default()));
+        let stop = CancellationToken::new();
+        let scope = Scope {
+            namespace: Some(namespace.into()),
+        };
+        let run = controller::run(client, scope, health.clone(), metrics.clone(), stop.clone());
+        Self {
+            metrics,
+            health,
+            task: tokio::spawn(run),
+            stop,
+        }
+    }
+
+    pub async fn stop(self) -> Result<()> {
+        self.stop.cancel();
+        Ok(tokio::time::timeout(PATIENCE, self.task)
+            .await
+            .context("the operator does not end")??)
+    }
+
+    /// Ends it at whatever it is doing.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+/// A namespace with what a platform needs.
+pub struct Site {
+    pub client: Client,
+    pub namespace: String,
+}
+
+impl Site {
+    /// Makes a namespace, the definition, and the objects that the sample refers to.
+    pub async fn new(name: &str) -> Result<Self> {
+        let server = dev_rig::shared::api_server().await?;
+        let client = server.client().await?;
+        install_definition(&client).await?;
+        let namespace = server.make_namespace(name).await?;
+        let site = Self { client, namespace };
+        site.make(
+            "v1",
+            "Secret",
+            json!({
+                "metadata": {"name": "acme-db"}, "type": "kubernetes.io/basic-auth",
+                "stringData": {"username": "owner", "password": "of the database"},
+            }),
+        )
+        .await?;
+        site.make(
+            "v1",
+            "ConfigMap",
+            json!({"metadata": {"name": "acme-jwks"}, "data": {"jwks.json": "{\"keys\": []}"}}),
+        )
+        .await?;
+        Ok(site)
+    }
+
+    pub async fn make(&self, api_version: &str, kind: &str, mut object: Value) -> Result<DynamicObject> {
+        object["apiVersion"] = api_version.into();
+        object["kind"] = kind.into();
+        let kind = ChildKind::ALL
+            .into_iter()
+            .find(|known| known.name() == kind)
+            .context("unknown kind")?;
+        Ok(self
+            .api(kind)
+            .create(&PostParams::default(), &serde_json::from_value(object)?)
+            .await?)
+    }
+
+    pub fn api(&self, kind: ChildKind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
+    }
+
+    pub fn platforms(&self) -> Api<LogisticsPlatform> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The sample, on the broker and registry of the tests, with topics of its own.
+    pub async fn sample(&self) -> Result<Value> {
+        let kafka = dev_rig::shared::kafka().await?;
+        let registry = dev_rig::shared::schema_registry().await?;
+        let mut sample: Value = serde_norway::from_str(include_str!("../../../charts/samples/acme.yaml"))?;
+        sample["metadata"]["namespace"] = self.namespace.as_str().into();
+        let plain = json!({"mode": "Disabled"});
+        let spec = &mut sample["spec"];
+        spec["kafka"]["bootstrapServers"] = kafka.bootstrap_servers.as_str().into();
+        spec["kafka"]["tls"] = plain.clone();
+        spec["kafka"]["topicPrefix"] = format!("{}.", self.namespace).into();
+        spec["kafka"]["resync"] = "5s".into();
+        spec["schemaRegistry"]["url"] = registry.url.as_str().into();
+        spec["schemaRegistry"]["tls"] = plain;
+        spec["database"]["tls"] = json!({});
+        Ok(sample)
+    }
+
+    pub async fn create(&self, platform: &Value) -> Result<LogisticsPlatform> {
+        let platform: LogisticsPlatform = serde_json::from_value(platform.clone())?;
+        Ok(self.platforms().create(&PostParams::default(), &platform).await?)
+    }
+
+    pub async fn patch(&self, patch: Value) -> Result<LogisticsPlatform> {
+        Ok(self
+            .platforms()
+            .patch("acme", &PatchParams::default(), &Patch::Merge(patch))
+            .await?)
+    }
+
+    /// A condition of the platform, as `status/reason` and message.
+    pub async fn condition(&self, kind: &str) -> Result<(String, String)> {
+        let status = self.platforms().get("acme").await?.status.unwrap_or_default();
+        let found = status
+            .conditions
+            .into_iter()
+            .find(|condition| condition.type_ == kind);
+        Ok(found
+            .map(|c| (format!("{}/{}", c.status, c.reason), c.message))
+            .unwrap_or_default())
+    }
+
+    /// Waits until a condition is `status/reason`; returns its message.
+    pub async fn until(&self, kind: &str, expected: &str) -> Result<String> {
+        let last = std::sync::Mutex::new((String::new(), String::new()));
+        let waited = eventually(expected, || async {
+            let (found, message) = self.condition(kind).await?;
+            *last.lock().unwrap() = (found.clone(), message.clone());
+            Ok((found == expected).then_some(message))
+        });
+        waited
+            .await
+            .with_context(|| format!("{kind} is {:?}", last.lock().unwrap()))
+    }
+
+    /// All children that the operator made.
+    pub async fn children(&self) -> Result<BTreeMap<ChildId, DynamicObject>> {
+        let mut children = BTreeMap::new();
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=logistics-operator");
+        for kind in ChildKind::ALL {
+            for object in self.api(kind).list(&ours).await? {
+                children.insert(ChildId::new(kind, object.name_any()), object);
+            }
+        }
+        Ok(children)
+    }
+
+    pub async fn names(&self, kind: ChildKind) -> Result<Vec<String>> {
+        Ok(self
+            .children()
+            .await?
+            .into_keys()
+            .filter(|id| id.kind == kind)
+            .map(|id| id.name)
+            .collect())
+    }
+
+    /// Completes all Jobs, as their controller does; returns how many there are.
+    pub async fn migrate(&self) -> Result<usize> {
+        let names = self.names(ChildKind::Job).await?;
+        for name in &names {
+            let time = "2026-01-01T00:00:00Z";
+            let condition = |kind| {
+                json!({
+                    "type": kind, "status": "True", "lastProbeTime": time, "lastTransitionTime": time, "reason": "x",
+                })
+            };
+            let status = json!({"status": {
+                "startTime": time, "completionTime": time, "succeeded": 1, "uncountedTerminatedPods": {},
+                "conditions": [condition("SuccessCriteriaMet"), condition("Complete")],
+            }});
+            self.api(ChildKind::Job)
+                .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+                .await?;
+        }
+        Ok(names.len())
+    }
+
+    /// Makes all pods of all Deployments available, as their controller does; returns how many Deployments there are.
+    pub async fn start(&self) -> Result<usize> {
+        let names = self.names(ChildKind::Deployment).await?;
+        for name in &names {
+            let live = self.api(ChildKind::Deployment).get(name).await?;
+            let replicas = &live.data["spec"]["replicas"];
+            let status = json!({"status": {
+                "observedGeneration": live.metadata.generation, "replicas": replicas, "updatedReplicas": replicas,
+                "readyReplicas": replicas, "availableReplicas": replicas,
+            }});
+            self.api(ChildKind::Deployment)
+                .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+                .await?;
+        }
+        Ok(names.len())
+    }
+
+    /// Plays the controllers until the platform is ready for its newest generation.
+    pub async fn until_ready(&self) -> Result<()> {
+        let ready = eventually("Ready", || async {
+            let platform = self.platforms().get("acme").await?;
+            let status = platform.status.unwrap_or_default();
+            let ready = status
+                .conditions
+                .iter()
+                .any(|c| c.type_ == "Ready" && c.status == "True");
+            if ready && status.observed_generation == platform.metadata.generation {
+                return Ok(Some(()));
+            }
+            self.migrate().await?;
+            self.start().await?;
+            Ok(None)
+        });
+        if ready.await.is_err() {
+            let status = self.platforms().get("acme").await?.status;
+            bail!("not ready: {status:#?}");
+        }
+        Ok(())
+    }
+
+    /// Waits until the operator has sent nothing for a while; returns how many requests it has sent.
+    pub async fn until_idle(&self, operator: &Operator) -> Result<u64> {
+        let mut last = (operator.metrics.requests_total(), Instant::now());
+        eventually("the operator is idle", || {
+            let now = operator.metrics.requests_total();
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            let idle = last.1.elapsed() > Duration::from_secs(2);
+            async move { Ok(idle.then_some(now)) }
+        })
+        .await
+    }
+}
+
+pub async fn install_definition(client: &Client) -> Result<()> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let definition = api::definition();
+    let name = definition.name_any();
+    api.patch(
+        &name,
+        &PatchParams::apply("test").force(),
+        &Patch::Apply(&definition),
+    )
+    .await?;
+    eventually("the definition is established", || async {
+        let status = api.get(&name).await?.status.unwrap_or_default();
+        let conditions = status.conditions.unwrap_or_default();
+        Ok(conditions
+            .iter()
+            .any(|c| c.type_ == "Established" && c.status == "True")
+            .then_some(()))
+    })
+    .await
+}
