@@ -263,4 +263,51 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn the_report_says_whether_all_counts_are_equal() {
+        let mut report = Report {
+            account_id: "demo-1".into(),
+            platform: "NAME READY\nacme True\n".into(),
+            timeline: Timeline {
+                shipment_id: "id".into(),
+                title: "UA 1, EWR → IAH".into(),
+                events: vec![["2013-01-01 10:17 UTC", "IN_TRANSIT", "EWR", "applied"].map(String::from)],
+                assessment: vec!["arrived".into()],
+            },
+            accuracy: Accuracy {
+                arrivals: 1,
+                promise: 11.0,
+                at_creation: 10.0,
+                in_transit: 2.5,
+                interval_coverage: 0.9,
+            },
+            lanes: vec![],
+            input: Totals {
+                shipments: 1,
+                events: 3,
+                arrivals: 1,
+                cancelled: 0,
+            },
+            counts: vec![place("tracking", 1, 3, 0)],
+            dispositions: BTreeMap::new(),
+            retries: 0,
+            send_seconds: 1.0,
+            settle_seconds: 0.5,
+        };
+        let text = report.text(Style::plain(), &["make demo".into()]);
+        for part in [
+            "acme True",
+            "UA 1, EWR → IAH",
+            "2.5 min",
+            "90.0 %",
+            "all equal",
+            "3 a second",
+            "make demo",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        report.counts[0].count.events = 2;
+        assert!(report.text(Style::plain(), &[]).contains("NOT equal"));
+    }
 }

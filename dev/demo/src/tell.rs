@@ -10,7 +10,11 @@ use crate::report::Place;
 use crate::run::Options;
 use crate::story::Totals;
 
-const PAUSE: Duration = Duration::from_secs(1);
+/// Between two lines of progress; a log is not to be flooded.
+const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_ON_TERMINAL: Duration = Duration::from_millis(200);
+/// A condition's message may be long; `kubectl describe` has it whole.
+const LONGEST_LINE: usize = 160;
 
 pub(crate) fn input(legs: &[Leg], totals: &Totals) {
     if let (Some(first), Some(last)) = (legs.first(), legs.last()) {
@@ -34,7 +38,12 @@ pub(crate) fn applied(options: &Options) {
 }
 
 pub(crate) fn condition(waited: Duration, condition: &Condition) {
-    eprintln!("  {:>5.1} s  {condition}", waited.as_secs_f64());
+    let text = condition.to_string();
+    let mut line: String = text.chars().take(LONGEST_LINE).collect();
+    if line.len() < text.len() {
+        line.push('…');
+    }
+    eprintln!("  {:>5.1} s  {line}", waited.as_secs_f64());
 }
 
 pub(crate) fn ready(waited: Duration) {
@@ -61,7 +70,7 @@ pub(crate) fn settling(places: &[Place], totals: &Totals) {
     eprintln!("• seen: {}", counts.join(", "));
 }
 
-/// Progress of the sending: a line a second, on a terminal always the same one.
+/// Progress of the sending: a line now and then, on a terminal always the same one.
 pub(crate) struct Progress {
     last: Cell<Option<Instant>>,
     terminal: bool,
@@ -80,7 +89,8 @@ impl Progress {
     pub(crate) fn teller(self) -> impl Fn(u64, u64) {
         move |done, total| {
             let end = done == total;
-            if !end && self.last.get().is_some_and(|last| last.elapsed() < PAUSE) {
+            let pause = if self.terminal { PAUSE_ON_TERMINAL } else { PAUSE };
+            if !end && self.last.get().is_some_and(|last| last.elapsed() < pause) {
                 return;
             }
             self.last.set(Some(Instant::now()));

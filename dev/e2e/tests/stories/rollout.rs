@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use dev_demo::call::Services;
+use dev_demo::run::Callers;
 use dev_e2e::children::{self, Kind, REVISION};
 use dev_e2e::orders;
 use dev_e2e::stage::{NAMESPACE, PLATFORM, Stage};
@@ -12,8 +14,12 @@ use dev_e2e::wait;
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use logistics_schemas::Workload;
-use logistics_schemas::grpc::logistics::shipment::v1::{CreateShipmentRequest, GetShipmentRequest};
+use logistics_schemas::grpc::logistics::analytics::v1::ListLanesRequest;
+use logistics_schemas::grpc::logistics::shipment::v1::GetShipmentRequest;
+use logistics_schemas::grpc::logistics::tracking::v1::GetProjectionRequest;
+use tokio::task::JoinSet;
 
+const CLIENTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(50);
 const CLEAN_LIMIT: Duration = Duration::from_mins(1);
 
@@ -22,11 +28,11 @@ async fn a_change_rolls_without_a_failed_request() -> Result<()> {
     let stage = Stage::ready().await?;
     let before = apex_revisions(&stage).await?;
     let stop = Arc::new(AtomicBool::new(false));
-    let load = tokio::spawn(load(
-        stage.services(),
-        stage.callers(&stage.new_account("rollout"))?,
-        stop.clone(),
-    ));
+    let account = stage.new_account("rollout");
+    let mut load = JoinSet::new();
+    for _ in 0..CLIENTS {
+        load.spawn(calls(stage.services(), stage.callers(&account)?, stop.clone()));
+    }
 
     stage.apply(&stage.with_log_level("debug")).await?;
     let took = stage.wait_ready().await?;
@@ -44,7 +50,10 @@ async fn a_change_rolls_without_a_failed_request() -> Result<()> {
     })
     .await?;
     stop.store(true, Ordering::Relaxed);
-    let calls = load.await?.context("a request failed during the roll")?;
+    let mut calls = 0;
+    while let Some(client) = load.join_next().await {
+        calls += client?.context("a request failed during the roll")?;
+    }
     println!("rolled in {took:.1?}, old revision gone {cleaned:.1?} later, {calls} calls without a failure");
     ensure!(calls > 20, "only {calls} calls were made: this shows nothing");
 
@@ -85,30 +94,29 @@ async fn revisions_running(stage: &Stage) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Writes and reads, each call once: the first failure ends it.
-async fn load(
-    services: dev_demo::call::Services,
-    callers: dev_demo::run::Callers,
-    stop: Arc<AtomicBool>,
-) -> Result<u64> {
+/// Writes to one service and reads from all, each call once: the first failure ends it.
+async fn calls(services: Services, callers: Callers, stop: Arc<AtomicBool>) -> Result<u64> {
+    let (mut shipment, mut tracking, mut analytics) =
+        (services.shipment, services.tracking, services.analytics);
     let mut calls = 0;
     while !stop.load(Ordering::Relaxed) {
-        let order: CreateShipmentRequest = orders::order();
-        let created = services
-            .shipment
-            .clone()
-            .create_shipment(callers.user.plain(order))
+        let order = callers.user.plain(orders::order());
+        let created = shipment
+            .create_shipment(order)
             .await
-            .context("create")?;
-        let shipment_id = created.into_inner().shipment.context("no shipment")?.shipment_id;
-        let get = GetShipmentRequest { shipment_id };
-        services
-            .shipment
-            .clone()
-            .get_shipment(callers.user.plain(get))
+            .context("CreateShipment")?
+            .into_inner();
+        let shipment_id = created.shipment.context("no shipment in the answer")?.shipment_id;
+        let get = callers.user.plain(GetShipmentRequest { shipment_id });
+        shipment.get_shipment(get).await.context("GetShipment")?;
+        let projection = callers.admin.plain(GetProjectionRequest {});
+        tracking
+            .get_projection(projection)
             .await
-            .context("get")?;
-        calls += 2;
+            .context("GetProjection")?;
+        let lanes = callers.user.plain(ListLanesRequest { page_size: 1 });
+        analytics.list_lanes(lanes).await.context("ListLanes")?;
+        calls += 4;
         tokio::time::sleep(PAUSE).await;
     }
     Ok(calls)
