@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use logistics_schemas::Workload;
 
-const HEAL_LIMIT: Duration = Duration::from_mins(2);
+const HEAL_LIMIT: Duration = Duration::from_mins(3);
 const SETTLE_LIMIT: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(200);
 const BACKING: &str = "backing";
