@@ -127,9 +127,10 @@ pub async fn run(
     };
     let failed = move |platform: Arc<LogisticsPlatform>, error: &ReconcileError, _: Arc<Context>| {
         let pause = backoff.next(ObjectRef::from_obj(&*platform));
-        match error {
-            ReconcileError::Stale => debug!(%error, "reconciles again"),
-            _ => warn!(%error, seconds = pause.as_secs_f64(), "reconcile failed, it is tried again"),
+        if matches!(error, ReconcileError::Stale) {
+            debug!(%error, "reconciles again");
+        } else {
+            warn!(%error, seconds = pause.as_secs_f64(), "reconcile failed, it is tried again");
         }
         Action::requeue(pause)
     };

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest silence of a watch. The API server sends a bookmark at least once a minute.
-const READ_TIMEOUT: Duration = Duration::from_secs(300);
+const READ_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Reconciles LogisticsPlatform objects into Kubernetes, Kafka and the schema registry.
 #[derive(Parser)]
@@ -34,7 +34,7 @@ struct Cli {
 enum Command {
     /// Runs the operator against the cluster of the kubeconfig, or the one it runs in.
     Run(Run),
-    /// Prints the CustomResourceDefinition as YAML.
+    /// Prints the `CustomResourceDefinition` as YAML.
     Crd,
 }
 
@@ -46,7 +46,7 @@ struct Run {
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "LOGISTICS_ADMIN_LISTEN", default_value = "[::]:9090")]
     admin_listen: SocketAddr,
-    /// OTLP/gRPC receiver of the operator's spans, for example http://collector:4317; none when absent.
+    /// OTLP/gRPC receiver of the operator's spans, for example `http://collector:4317`; none when absent.
     #[arg(long, env = "LOGISTICS_OTLP_ENDPOINT")]
     otlp_endpoint: Option<String>,
     /// Lowest level that is logged: error, warn, info, debug, trace, or a filter of tracing.

@@ -56,7 +56,7 @@ pub mod path {
 pub struct Names<'a>(pub &'a PlatformIdentity);
 
 impl Names<'_> {
-    /// Apex Service and ServiceAccount of a workload.
+    /// Apex Service and `ServiceAccount` of a workload.
     #[must_use]
     pub fn workload(self, workload: Workload) -> String {
         format!("{}-{workload}", self.0.name)
@@ -87,7 +87,7 @@ impl Names<'_> {
         format!("{}-{workload}-{}", self.0.name, &identity[..6])
     }
 
-    /// ServiceAccount of the migration.
+    /// `ServiceAccount` of the migration.
     #[must_use]
     pub fn migrate(self) -> String {
         format!("{}-{MIGRATE}", self.0.name)

@@ -189,7 +189,7 @@ mod tests {
         let cases: [(&str, Edit); 8] = [
             ("version", |p| p.spec.version = "0.2.0".into()),
             ("repository", |p| {
-                p.spec.image.repository = "localhost/other".into()
+                p.spec.image.repository = "localhost/other".into();
             }),
             ("pull policy", |p| p.spec.image.pull_policy = PullPolicy::Always),
             ("topic prefix", |p| p.spec.kafka.topic_prefix = "x.".into()),
@@ -197,7 +197,7 @@ mod tests {
             ("database", |p| p.spec.database.name = "other".into()),
             ("issuer", |p| p.spec.auth.issuer = "https://other".into()),
             ("log level", |p| {
-                p.spec.observability.log_level = crate::api::LogLevel::Debug
+                p.spec.observability.log_level = crate::api::LogLevel::Debug;
             }),
         ];
         let before = of(|_| {});

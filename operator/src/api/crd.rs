@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition as text.
+//! The `CustomResourceDefinition` as text.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -17,7 +17,7 @@ pub struct Image {
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*$')")
         .message(told("spec.image.repository", "self", "is not an image repository; leave out the scheme, the workload and the tag, for example localhost/logistics")))]
     pub repository: String,
-    /// When the kubelet pulls. Default: IfNotPresent.
+    /// When the kubelet pulls. Default: `IfNotPresent`.
     #[serde(default)]
     pub pull_policy: PullPolicy,
     /// Secrets with registry credentials, in the platform's namespace.
@@ -160,7 +160,7 @@ pub struct Observability {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Otlp {
-    /// URL of an OTLP/gRPC receiver, for example "http://collector.observability.svc:4317".
+    /// URL of an OTLP/gRPC receiver, for example `http://collector.observability.svc:4317`.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^https?://[^/ ]+$')")
         .message(told("spec.observability.otlp.endpoint", "self", "is not http(s)://host:port; write for example http://collector.observability.svc:4317")))]

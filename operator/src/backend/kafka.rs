@@ -190,12 +190,17 @@ impl Backend for Kafka {
     type Change = Change;
 
     fn connect(&self, target: &Target) -> Result<Admin, BackendError> {
-        Admin::new(&target.bootstrap_servers, &target.trust, CALL_TIMEOUT).map_err(unreachable)
+        Admin::new(&target.bootstrap_servers, &target.trust, CALL_TIMEOUT)
+            .map_err(|error| unreachable(&error))
     }
 
     async fn observe(&self, admin: &Admin, items: &[Topic]) -> Result<Topics, BackendError> {
         let names: Vec<_> = items.iter().map(|topic| topic.name.clone()).collect();
-        admin.describe(&names).await.map(Topics).map_err(unreachable)
+        admin
+            .describe(&names)
+            .await
+            .map(Topics)
+            .map_err(|error| unreachable(&error))
     }
 
     fn plan(items: &[Topic], seen: &Topics) -> BackendPlan<Change> {
@@ -245,7 +250,7 @@ async fn settle(admin: &Admin, change: &Change) -> Result<(), logistics_kafka_ad
     }
 }
 
-fn unreachable(error: logistics_kafka_admin::Error) -> BackendError {
+fn unreachable(error: &logistics_kafka_admin::Error) -> BackendError {
     BackendError {
         reason: "Unreachable",
         message: error.to_string(),

@@ -124,9 +124,9 @@ impl<B: Backend> Poller<B> {
         let poll = lock(&self.polls).get(target).cloned();
         let Some(poll) = poll else { return Reading::Pending };
         let (reading, concerned) = poll.read(&self.backend).await;
-        concerned
-            .into_iter()
-            .for_each(|platform| (self.trigger)(platform));
+        for platform in concerned {
+            (self.trigger)(platform);
+        }
         reading
     }
 
@@ -189,7 +189,7 @@ impl<B: Backend> Poll<B> {
             }
         }
         let interval = interests.values().map(|interest| interest.interval).min();
-        (items, interval.unwrap_or(Duration::from_secs(60)))
+        (items, interval.unwrap_or(Duration::from_mins(1)))
     }
 
     /// Reads the backend and keeps the reading; tells which platforms it concerns.

@@ -1,4 +1,4 @@
-//! The configuration of services and of the migration: immutable ConfigMaps named by their content, so that a running
+//! The configuration of services and of the migration: immutable `ConfigMap`s named by their content, so that a running
 //! revision never sees another's.
 
 use std::path::PathBuf;
@@ -26,11 +26,11 @@ pub(super) fn of_service(context: Context<'_>, revision: &Revision) -> Child {
 }
 
 /// A ConfigMap with a configuration file.
-pub(super) fn config_map(context: Context<'_>, component: &str, content: &str) -> Child {
-    let name = context.names.config(component, content);
-    let fields = json!({"immutable": true, "data": {path::CONFIG_FILE: content}});
+pub(super) fn config_map(context: Context<'_>, component: &str, text: &str) -> Child {
+    let name = context.names.config(component, text);
+    let fields = json!({"immutable": true, "data": {path::CONFIG_FILE: text}});
     let labels = context.names.component_labels(component);
-    object::child(context, ChildKind::ConfigMap, name, labels, fields)
+    object::child(context, ChildKind::ConfigMap, name, &labels, fields)
 }
 
 /// The configuration file of a service.

@@ -101,5 +101,5 @@ pub(super) fn child(context: Context<'_>, revision: &Revision) -> Child {
     labels.insert(REVISION.into(), revision.hash.clone());
     let fields = json!({"revision": revision.number, "data": revision.frozen});
     let name = context.names.revision(revision.workload, &revision.hash);
-    object::child(context, ChildKind::ControllerRevision, name, labels, fields)
+    object::child(context, ChildKind::ControllerRevision, name, &labels, fields)
 }

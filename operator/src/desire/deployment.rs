@@ -34,5 +34,5 @@ pub(super) fn deployment(context: Context<'_>, revision: &Revision) -> Child {
         },
     });
     let name = names.revision(revision.workload, &revision.hash);
-    object::child(context, ChildKind::Deployment, name, labels, fields)
+    object::child(context, ChildKind::Deployment, name, &labels, fields)
 }

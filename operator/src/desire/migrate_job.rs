@@ -37,7 +37,7 @@ pub(super) fn migration(context: Context<'_>) -> Migration {
         },
     });
     Migration {
-        job: Some(object::child(context, ChildKind::Job, name, labels, fields)),
+        job: Some(object::child(context, ChildKind::Job, name, &labels, fields)),
         config_map: Some(config_map),
     }
 }

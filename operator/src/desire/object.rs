@@ -14,7 +14,7 @@ pub(super) fn child(
     context: Context<'_>,
     kind: ChildKind,
     name: String,
-    labels: BTreeMap<String, String>,
+    labels: &BTreeMap<String, String>,
     fields: Value,
 ) -> Child {
     let mut object = json!({

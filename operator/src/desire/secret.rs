@@ -31,7 +31,7 @@ fn secret(context: Context<'_>, workload: Workload) -> Child {
         context,
         ChildKind::Secret,
         names.credentials(workload),
-        labels,
+        &labels,
         fields,
     )
 }

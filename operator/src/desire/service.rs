@@ -1,6 +1,6 @@
 //! Services: one for each revision that runs, and the apex Service of a workload, which clients call.
 //!
-//! All are of type ClusterIP, not headless: routes of a mesh or of the Gateway API weigh Services that have an address,
+//! All are of type `ClusterIP`, not headless: routes of a mesh or of the Gateway API weigh Services that have an address,
 //! and `kubectl port-forward` wants one too. A gRPC client that is to spread its calls over pods without a mesh opens
 //! several connections, which the services end after `max_connection_age`.
 
@@ -35,7 +35,7 @@ pub(super) fn of_revision(context: Context<'_>, revision: &Revision) -> Child {
         },
     });
     let name = names.revision(revision.workload, &revision.hash);
-    object::child(context, ChildKind::Service, name, labels, fields)
+    object::child(context, ChildKind::Service, name, &labels, fields)
 }
 
 /// The Service that clients call; it selects the revision that takes calls.
@@ -58,7 +58,7 @@ pub(super) fn apex(context: Context<'_>, workload: Workload) -> Child {
         context,
         ChildKind::Service,
         names.workload(workload),
-        labels,
+        &labels,
         fields,
     )
 }

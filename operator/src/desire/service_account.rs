@@ -1,4 +1,4 @@
-//! One ServiceAccount for each workload and one for the migration; none gets a token of the Kubernetes API.
+//! One `ServiceAccount` for each workload and one for the migration; none gets a token of the Kubernetes API.
 
 use logistics_schemas::Workload;
 use serde_json::json;
@@ -17,7 +17,7 @@ pub(super) fn service_accounts(context: Context<'_>) -> Vec<Child> {
         .map(|(name, component)| {
             let labels = names.component_labels(component);
             let fields = json!({"automountServiceAccountToken": false});
-            object::child(context, ChildKind::ServiceAccount, name, labels, fields)
+            object::child(context, ChildKind::ServiceAccount, name, &labels, fields)
         })
         .collect()
 }

@@ -72,10 +72,8 @@ impl Sources {
     ) -> (Observed, Targets) {
         let namespace = &valid.identity.namespace;
         let wanted = references::of(valid);
-        let found = self.references.watch(
-            platform,
-            wanted.iter().map(|(reference, _)| reference.clone()).collect(),
-        );
+        let references: Vec<_> = wanted.iter().map(|(reference, _)| reference.clone()).collect();
+        let found = self.references.watch(platform, &references);
         let missing = references::missing(&wanted, &found);
         let trust = |tls: &ValidTls| match tls {
             ValidTls::Disabled => Ok(Trust::Disabled),

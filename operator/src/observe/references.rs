@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps that specs refer to: one watch for each object that any platform names. Of a Secret only the
+//! Secrets and `ConfigMap`s that specs refer to: one watch for each object that any platform names. Of a Secret only the
 //! metadata is read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -184,7 +184,7 @@ impl References {
     }
 
     /// Notes what a platform refers to, and tells what is known. The platform is woken when that changes.
-    pub fn watch(&self, platform: &ObjectRef<LogisticsPlatform>, references: Vec<Reference>) -> Found {
+    pub fn watch(&self, platform: &ObjectRef<LogisticsPlatform>, references: &[Reference]) -> Found {
         let objects: BTreeSet<Object> = references.iter().map(Reference::object).collect();
         self.leave(platform, &objects);
         let mut watches = lock(&self.watches);

@@ -147,9 +147,9 @@ pub async fn watch_platforms(
 /// Names the watches that have to deliver before the operator is ready.
 pub(crate) fn expect_watches(health: &Health) {
     health.expect(PLATFORMS);
-    ChildKind::ALL
-        .into_iter()
-        .for_each(|kind| health.expect(kind.name()));
+    for kind in ChildKind::ALL {
+        health.expect(kind.name());
+    }
 }
 
 fn readable(event: Event<DeserializeGuard<LogisticsPlatform>>) -> Option<Event<LogisticsPlatform>> {

@@ -110,13 +110,13 @@ fn compare_lists(path: &mut Path, wanted: &[Value], found: &[Value], differences
                 .map(ToString::to_string)
                 .unwrap_or_default();
             path.inside(&name, |path| {
-                compare(path, item, found.iter().find(same), differences)
+                compare(path, item, found.iter().find(same), differences);
             });
         }
     } else if wanted.len() == found.len() {
         for (index, (wanted, found)) in wanted.iter().zip(found).enumerate() {
             path.inside(&index.to_string(), |path| {
-                compare(path, wanted, Some(found), differences)
+                compare(path, wanted, Some(found), differences);
             });
         }
     } else {

@@ -48,7 +48,7 @@ fn every_edited_child_is_repaired() {
     for id in running.observed.children.keys() {
         let mut cluster = Cluster::running(&fixture::valid());
         cluster.edit(id.kind, &id.name, |object| {
-            object["metadata"]["labels"]["app.kubernetes.io/name"] = json!("other")
+            object["metadata"]["labels"]["app.kubernetes.io/name"] = json!("other");
         });
         assert_eq!(
             changes(&cluster),
@@ -62,7 +62,7 @@ fn a_scaled_deployment_is_brought_back() {
     let mut cluster = Cluster::running(&fixture::valid());
     let name = cluster.names(ChildKind::Deployment).remove(0);
     cluster.edit(ChildKind::Deployment, &name, |object| {
-        object["spec"]["replicas"] = json!(7)
+        object["spec"]["replicas"] = json!(7);
     });
     assert_eq!(
         changes(&cluster),
@@ -76,7 +76,7 @@ fn an_edited_password_makes_a_new_one_and_a_migration() {
     let mut cluster = Cluster::running(&valid);
     let name = Names(&valid.identity).credentials(Workload::Shipment);
     cluster.edit(ChildKind::Secret, &name, |object| {
-        object["data"]["password"] = json!("aGFja2Vk")
+        object["data"]["password"] = json!("aGFja2Vk");
     });
     cluster.fresh = crate::credential::Credentials::fixed("second");
     let made = changes(&cluster);
@@ -97,7 +97,7 @@ fn an_immutable_child_is_made_again() {
         .id
         .clone();
     cluster.edit(ChildKind::ConfigMap, &config.name, |object| {
-        object["data"]["config.yaml"] = json!("x")
+        object["data"]["config.yaml"] = json!("x");
     });
     let (_, desired) = cluster.decide(&fixture::valid());
     let plan = plan(&desired, &cluster.observed);
@@ -110,7 +110,7 @@ fn a_deployment_with_another_selector_is_blocked() {
     let mut cluster = Cluster::running(&fixture::valid());
     let name = cluster.names(ChildKind::Deployment).remove(0);
     cluster.edit(ChildKind::Deployment, &name, |object| {
-        object["spec"]["selector"]["matchLabels"]["x"] = json!("y")
+        object["spec"]["selector"]["matchLabels"]["x"] = json!("y");
     });
     let (_, desired) = cluster.decide(&fixture::valid());
     let plan = plan(&desired, &cluster.observed);

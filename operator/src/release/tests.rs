@@ -80,7 +80,7 @@ fn a_release_moves_calls_when_all_new_pods_are_available_and_then_removes_the_ol
         cluster.decide(&new).0.revisions.of(Workload::Tracking),
     );
     cluster.edit(ChildKind::Deployment, &slow, |object| {
-        object["status"]["availableReplicas"] = json!(1)
+        object["status"]["availableReplicas"] = json!(1);
     });
     cluster.step(&new);
     assert_eq!(
@@ -162,7 +162,7 @@ fn a_selector_edited_by_hand_is_brought_back() {
     let mut cluster = Cluster::running(&valid);
     let before = selected(&cluster, &valid, Workload::Shipment);
     cluster.edit(ChildKind::Service, "acme-shipment", |object| {
-        object["spec"]["selector"][REVISION] = json!("nonsense")
+        object["spec"]["selector"][REVISION] = json!("nonsense");
     });
     cluster.step(&valid);
     assert_eq!(selected(&cluster, &valid, Workload::Shipment), before);

@@ -94,7 +94,7 @@ fn every_wait_has_a_reason() {
                 a.registry_error = Some(BackendError {
                     reason: "IncompatibleSchema",
                     message: "x".into(),
-                })
+                });
             },
             "SchemasReady",
             "False/IncompatibleSchema",
@@ -120,7 +120,7 @@ fn every_wait_has_a_reason() {
             |c, _| {
                 let name = c.names(ChildKind::Deployment).remove(0);
                 c.edit(ChildKind::Deployment, &name, |d| {
-                    d["status"]["availableReplicas"] = json!(1)
+                    d["status"]["availableReplicas"] = json!(1);
                 });
             },
             "WorkloadsReady",

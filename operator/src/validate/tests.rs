@@ -23,10 +23,10 @@ fn every_error_names_its_field() {
         ("spec.version", |p| p.spec.version = "v 1".into()),
         ("spec.version", |p| p.spec.version = String::new()),
         ("spec.image.repository", |p| {
-            p.spec.image.repository = "https://host/x".into()
+            p.spec.image.repository = "https://host/x".into();
         }),
         ("spec.workloads.shipment.replicas", |p| {
-            p.spec.workloads.shipment.replicas = 0
+            p.spec.workloads.shipment.replicas = 0;
         }),
         ("spec.workloads.tracking.resources.requests.memory", |p| {
             p.spec.workloads.tracking.resources = resources("512Mi", "256Mi");
@@ -35,35 +35,35 @@ fn every_error_names_its_field() {
             p.spec.workloads.analytics.resources = resources("1Mi", "much");
         }),
         ("spec.kafka.bootstrapServers", |p| {
-            p.spec.kafka.bootstrap_servers = "kafka".into()
+            p.spec.kafka.bootstrap_servers = "kafka".into();
         }),
         ("spec.kafka.topicPrefix", |p| {
-            p.spec.kafka.topic_prefix = "a/b".into()
+            p.spec.kafka.topic_prefix = "a/b".into();
         }),
         ("spec.kafka.topics.partitions", |p| {
-            p.spec.kafka.topics.partitions = 0
+            p.spec.kafka.topics.partitions = 0;
         }),
         ("spec.kafka.topics.replicationFactor", |p| {
-            p.spec.kafka.topics.replication_factor = 11
+            p.spec.kafka.topics.replication_factor = 11;
         }),
         ("spec.kafka.topics.retention", |p| {
-            p.spec.kafka.topics.retention = "1d".into()
+            p.spec.kafka.topics.retention = "1d".into();
         }),
         ("spec.kafka.resync", |p| p.spec.kafka.resync = "1s".into()),
         ("spec.kafka.tls.caConfigMapRef", |p| {
-            p.spec.kafka.tls.mode = TlsMode::Disabled
+            p.spec.kafka.tls.mode = TlsMode::Disabled;
         }),
         ("spec.schemaRegistry.url", |p| {
-            p.spec.schema_registry.url = "http://registry/".into()
+            p.spec.schema_registry.url = "http://registry/".into();
         }),
         ("spec.database.host", |p| {
-            p.spec.database.host = "postgres://x".into()
+            p.spec.database.host = "postgres://x".into();
         }),
         ("spec.database.port", |p| p.spec.database.port = 70_000),
         ("spec.database.name", |p| p.spec.database.name = String::new()),
         ("spec.auth.issuer", |p| p.spec.auth.issuer = "issuer".into()),
         ("spec.auth.jwks.configMapRef.key", |p| {
-            p.spec.auth.jwks.config_map_ref.key = "a/b".into()
+            p.spec.auth.jwks.config_map_ref.key = "a/b".into();
         }),
         ("spec.observability.otlp.samplingRatio", |p| {
             p.spec.observability.otlp = Some(Otlp {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use logistics_kafka_admin::{Admin, TopicSpec, Trust};
+use logistics_kafka_admin::{Admin, Trust};
 use logistics_operator::backend::registry::{Registry, Subject, Target};
 use logistics_operator::backend::{Backend, registry};
 use serde_json::json;
@@ -86,34 +86,6 @@ async fn topics_are_made_and_repaired_and_foreign_keys_survive() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_fits_is_taken_over() -> Result<()> {
-    let site = Site::new("adopted").await?;
-    let admin = admin().await?;
-    let name = format!("{}.shipment.created", site.namespace);
-    let spec = TopicSpec {
-        name: name.clone(),
-        partitions: 6,
-        replication_factor: 1,
-        configs: config("compression.type", "zstd"),
-    };
-    admin.create(&spec).await?;
-    admin.create(&spec).await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
-    site.create(&site.sample().await?).await?;
-    site.until("KafkaReady", "True/TopicsReady").await?;
-    let seen = admin.describe(std::slice::from_ref(&name)).await?;
-    assert_eq!(
-        seen[&name].configs["compression.type"].value.as_deref(),
-        Some("zstd")
-    );
-    assert_eq!(
-        seen[&name].configs["retention.ms"].value.as_deref(),
-        Some("604800000")
-    );
-    operator.stop().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_away_blocks_nothing_else() -> Result<()> {
     let site = Site::new("away").await?;
     let operator = Operator::start(site.client.clone(), &site.namespace);
@@ -138,59 +110,6 @@ async fn a_broker_that_is_away_blocks_nothing_else() -> Result<()> {
         .await?;
     site.until_ready().await?;
     operator.stop().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn subjects_are_registered_once_and_an_incompatible_schema_is_refused() -> Result<()> {
-    let server = dev_rig::shared::schema_registry().await?;
-    let target = Target {
-        url: server.url.clone(),
-        trust: Trust::Disabled,
-    };
-    let connection = Registry.connect(&target)?;
-    let subject = |schema: &'static str| Subject {
-        name: format!("incompatible-{}-value", std::process::id()),
-        schema,
-        compatibility: "FULL",
-    };
-    let first = subject(r#"{"type": "record", "name": "R", "fields": [{"name": "a", "type": "string"}]}"#);
-    for round in ["new", "again"] {
-        let seen = Registry
-            .observe(&connection, std::slice::from_ref(&first))
-            .await?;
-        let plan = Registry::plan(std::slice::from_ref(&first), &seen);
-        assert_eq!(
-            plan.changes.len(),
-            if round == "new" { 2 } else { 0 },
-            "{round}: {:?}",
-            plan.changes
-        );
-        for change in &plan.changes {
-            Registry.apply(&connection, change).await?;
-        }
-    }
-    let seen = Registry
-        .observe(&connection, std::slice::from_ref(&first))
-        .await?;
-    Registry
-        .apply(&connection, &registry::Change::Register(first.clone()))
-        .await?;
-    let again = Registry
-        .observe(&connection, std::slice::from_ref(&first))
-        .await?;
-    assert_eq!(seen, again, "registering again makes no version");
-    let second = subject(r#"{"type": "record", "name": "R", "fields": [{"name": "b", "type": "int"}]}"#);
-    let error = Registry
-        .apply(&connection, &registry::Change::Register(second))
-        .await
-        .unwrap_err();
-    assert_eq!(error.reason, "IncompatibleSchema");
-    assert!(
-        error.message.contains("spec.schemaRegistry.compatibility"),
-        "{}",
-        error.message
-    );
-    Ok(())
 }
 
 /// A subject that somebody filled with something else: the release does not start, and the condition says why.

@@ -17,12 +17,13 @@ use logistics_operator::telemetry::{Health, Metrics};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks again until there is an answer.
-pub async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T>
+pub(crate) async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<Option<T>>>,
 {
@@ -39,30 +40,28 @@ where
 }
 
 /// The operator, in this process.
-pub struct Operator {
+pub(crate) struct Operator {
     pub metrics: Arc<Metrics>,
-    pub health: Arc<Health>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Operator {
-    pub fn start(client: Client, namespace: &str) -> Self {
+    pub(crate) fn start(client: Client, namespace: &str) -> Self {
         let (metrics, health) = (Metrics::new(), Arc::new(Health::default()));
         let stop = CancellationToken::new();
         let scope = Scope {
             namespace: Some(namespace.into()),
         };
-        let run = controller::run(client, scope, health.clone(), metrics.clone(), stop.clone());
+        let run = controller::run(client, scope, health, metrics.clone(), stop.clone());
         Self {
             metrics,
-            health,
             task: tokio::spawn(run),
             stop,
         }
     }
 
-    pub async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         self.stop.cancel();
         Ok(tokio::time::timeout(PATIENCE, self.task)
             .await
@@ -70,21 +69,25 @@ impl Operator {
     }
 
     /// Ends it at whatever it is doing.
-    pub async fn kill(self) {
+    pub(crate) async fn kill(self) {
         self.task.abort();
         let _ = self.task.await;
     }
 }
 
 /// A namespace with what a platform needs.
-pub struct Site {
+pub(crate) struct Site {
     pub client: Client,
     pub namespace: String,
 }
 
 impl Site {
     /// Makes a namespace, the definition, and the objects that the sample refers to.
-    pub async fn new(name: &str) -> Result<Self> {
+    pub(crate) async fn new(name: &str) -> Result<Self> {
+        // Logs of the operator: RUST_LOG=logistics_operator=debug cargo test … -- --nocapture
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::from_default_env())
+            .try_init();
         let server = dev_rig::shared::api_server().await?;
         let client = server.client().await?;
         install_definition(&client).await?;
@@ -108,7 +111,12 @@ impl Site {
         Ok(site)
     }
 
-    pub async fn make(&self, api_version: &str, kind: &str, mut object: Value) -> Result<DynamicObject> {
+    pub(crate) async fn make(
+        &self,
+        api_version: &str,
+        kind: &str,
+        mut object: Value,
+    ) -> Result<DynamicObject> {
         object["apiVersion"] = api_version.into();
         object["kind"] = kind.into();
         let kind = ChildKind::ALL
@@ -121,16 +129,16 @@ impl Site {
             .await?)
     }
 
-    pub fn api(&self, kind: ChildKind) -> Api<DynamicObject> {
+    pub(crate) fn api(&self, kind: ChildKind) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
     }
 
-    pub fn platforms(&self) -> Api<LogisticsPlatform> {
+    pub(crate) fn platforms(&self) -> Api<LogisticsPlatform> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// The sample, on the broker and registry of the tests, with topics of its own.
-    pub async fn sample(&self) -> Result<Value> {
+    pub(crate) async fn sample(&self) -> Result<Value> {
         let kafka = dev_rig::shared::kafka().await?;
         let registry = dev_rig::shared::schema_registry().await?;
         let mut sample: Value = serde_norway::from_str(include_str!("../../../charts/samples/acme.yaml"))?;
@@ -147,12 +155,12 @@ impl Site {
         Ok(sample)
     }
 
-    pub async fn create(&self, platform: &Value) -> Result<LogisticsPlatform> {
+    pub(crate) async fn create(&self, platform: &Value) -> Result<LogisticsPlatform> {
         let platform: LogisticsPlatform = serde_json::from_value(platform.clone())?;
         Ok(self.platforms().create(&PostParams::default(), &platform).await?)
     }
 
-    pub async fn patch(&self, patch: Value) -> Result<LogisticsPlatform> {
+    pub(crate) async fn patch(&self, patch: Value) -> Result<LogisticsPlatform> {
         Ok(self
             .platforms()
             .patch("acme", &PatchParams::default(), &Patch::Merge(patch))
@@ -160,7 +168,7 @@ impl Site {
     }
 
     /// A condition of the platform, as `status/reason` and message.
-    pub async fn condition(&self, kind: &str) -> Result<(String, String)> {
+    pub(crate) async fn condition(&self, kind: &str) -> Result<(String, String)> {
         let status = self.platforms().get("acme").await?.status.unwrap_or_default();
         let found = status
             .conditions
@@ -172,20 +180,20 @@ impl Site {
     }
 
     /// Waits until a condition is `status/reason`; returns its message.
-    pub async fn until(&self, kind: &str, expected: &str) -> Result<String> {
-        let last = std::sync::Mutex::new((String::new(), String::new()));
+    pub(crate) async fn until(&self, kind: &str, expected: &str) -> Result<String> {
+        let last = std::cell::RefCell::new((String::new(), String::new()));
         let waited = eventually(expected, || async {
             let (found, message) = self.condition(kind).await?;
-            *last.lock().unwrap() = (found.clone(), message.clone());
+            *last.borrow_mut() = (found.clone(), message.clone());
             Ok((found == expected).then_some(message))
         });
         waited
             .await
-            .with_context(|| format!("{kind} is {:?}", last.lock().unwrap()))
+            .with_context(|| format!("{kind} is {:?}", last.borrow()))
     }
 
     /// All children that the operator made.
-    pub async fn children(&self) -> Result<BTreeMap<ChildId, DynamicObject>> {
+    pub(crate) async fn children(&self) -> Result<BTreeMap<ChildId, DynamicObject>> {
         let mut children = BTreeMap::new();
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=logistics-operator");
         for kind in ChildKind::ALL {
@@ -196,7 +204,7 @@ impl Site {
         Ok(children)
     }
 
-    pub async fn names(&self, kind: ChildKind) -> Result<Vec<String>> {
+    pub(crate) async fn names(&self, kind: ChildKind) -> Result<Vec<String>> {
         Ok(self
             .children()
             .await?
@@ -206,46 +214,50 @@ impl Site {
             .collect())
     }
 
-    /// Completes all Jobs, as their controller does; returns how many there are.
-    pub async fn migrate(&self) -> Result<usize> {
-        let names = self.names(ChildKind::Job).await?;
-        for name in &names {
-            let time = "2026-01-01T00:00:00Z";
-            let condition = |kind| {
-                json!({
-                    "type": kind, "status": "True", "lastProbeTime": time, "lastTransitionTime": time, "reason": "x",
-                })
-            };
-            let status = json!({"status": {
-                "startTime": time, "completionTime": time, "succeeded": 1, "uncountedTerminatedPods": {},
-                "conditions": [condition("SuccessCriteriaMet"), condition("Complete")],
-            }});
-            self.api(ChildKind::Job)
-                .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
-                .await?;
+    /// Writes the status of an object, unless the operator has just removed it.
+    async fn report(&self, kind: ChildKind, name: &str, status: Value) -> Result<()> {
+        let patch = Patch::Merge(json!({"status": status}));
+        match self
+            .api(kind)
+            .patch_status(name, &PatchParams::default(), &patch)
+            .await
+        {
+            Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
+            result => Ok(result.map(drop)?),
         }
-        Ok(names.len())
     }
 
-    /// Makes all pods of all Deployments available, as their controller does; returns how many Deployments there are.
-    pub async fn start(&self) -> Result<usize> {
-        let names = self.names(ChildKind::Deployment).await?;
-        for name in &names {
-            let live = self.api(ChildKind::Deployment).get(name).await?;
-            let replicas = &live.data["spec"]["replicas"];
-            let status = json!({"status": {
-                "observedGeneration": live.metadata.generation, "replicas": replicas, "updatedReplicas": replicas,
-                "readyReplicas": replicas, "availableReplicas": replicas,
-            }});
-            self.api(ChildKind::Deployment)
-                .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
-                .await?;
+    /// Completes all Jobs, as their controller does.
+    pub(crate) async fn migrate(&self) -> Result<()> {
+        let time = "2026-01-01T00:00:00Z";
+        let condition = |kind| json!({"type": kind, "status": "True", "lastProbeTime": time, "lastTransitionTime": time, "reason": "x"});
+        let status = json!({
+            "startTime": time, "completionTime": time, "succeeded": 1, "uncountedTerminatedPods": {},
+            "conditions": [condition("SuccessCriteriaMet"), condition("Complete")],
+        });
+        for name in self.names(ChildKind::Job).await? {
+            self.report(ChildKind::Job, &name, status.clone()).await?;
         }
-        Ok(names.len())
+        Ok(())
+    }
+
+    /// Makes all pods of all Deployments available, as their controller does.
+    pub(crate) async fn start(&self) -> Result<()> {
+        for (id, live) in self.children().await? {
+            if id.kind == ChildKind::Deployment {
+                let replicas = &live.data["spec"]["replicas"];
+                let status = json!({
+                    "observedGeneration": live.metadata.generation, "replicas": replicas, "updatedReplicas": replicas,
+                    "readyReplicas": replicas, "availableReplicas": replicas,
+                });
+                self.report(id.kind, &id.name, status).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Plays the controllers until the platform is ready for its newest generation.
-    pub async fn until_ready(&self) -> Result<()> {
+    pub(crate) async fn until_ready(&self) -> Result<()> {
         let ready = eventually("Ready", || async {
             let platform = self.platforms().get("acme").await?;
             let status = platform.status.unwrap_or_default();
@@ -260,15 +272,15 @@ impl Site {
             self.start().await?;
             Ok(None)
         });
-        if ready.await.is_err() {
+        if let Err(error) = ready.await {
             let status = self.platforms().get("acme").await?.status;
-            bail!("not ready: {status:#?}");
+            return Err(error.context(format!("{status:#?}")));
         }
         Ok(())
     }
 
     /// Waits until the operator has sent nothing for a while; returns how many requests it has sent.
-    pub async fn until_idle(&self, operator: &Operator) -> Result<u64> {
+    pub(crate) async fn until_idle(&self, operator: &Operator) -> Result<u64> {
         let mut last = (operator.metrics.requests_total(), Instant::now());
         eventually("the operator is idle", || {
             let now = operator.metrics.requests_total();
@@ -282,7 +294,7 @@ impl Site {
     }
 }
 
-pub async fn install_definition(client: &Client) -> Result<()> {
+pub(crate) async fn install_definition(client: &Client) -> Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let definition = api::definition();
     let name = definition.name_any();
