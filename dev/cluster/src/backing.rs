@@ -10,15 +10,11 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dev_tools::Toolbox;
-use rand::Rng;
-use rand::distr::Alphanumeric;
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::images::{Archive, BackingImages, NONROOT};
 use crate::node::NODE_NAME;
-use crate::pki::{self, Authority, Identity};
-use crate::{Cluster, Kubectl, Network, wait};
+use crate::{Cluster, Kubectl, Network, credentials, wait};
 
 /// Where the host reaches a backing service: a port of the node.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +99,7 @@ pub(crate) fn apply(
         all.push(render(COREDNS, &values)?);
     }
     if !has_keys(cluster, kubectl)? {
-        all.push(keys(cluster, place)?);
+        all.push(credentials::make(cluster, place)?);
     }
     for name in ["postgres", "kafka"] {
         let folder = cluster.file("data").join(name);
@@ -227,117 +223,6 @@ fn render(template: &str, values: &[(&str, String)]) -> Result<String> {
     }
 }
 
-/// Makes the passwords, certificates and the token issuer, as objects of the cluster.
-fn keys(cluster: &Cluster, place: &Place<'_>) -> Result<String> {
-    let authority = Authority::new("development backing services")?;
-    let ca = &authority.identity.certificate;
-    pki::write(&cluster.backing_ca(), ca)?;
-    let identity = |name: &str| -> Result<Identity> {
-        let node = match place {
-            Place::Node(network, _) => Some(network.node_ip()),
-            Place::Own { .. } => None,
-        };
-        let in_namespace = format!("{name}.backing");
-        let service = format!("{in_namespace}.svc");
-        let full = format!("{service}.cluster.local");
-        let mut hosts = vec![name, &in_namespace, &service, &full, "localhost", "127.0.0.1"];
-        hosts.extend(node.as_deref());
-        authority.issue(&service, None, &hosts)
-    };
-    let (postgres, kafka, registry) = (identity("postgres")?, identity("kafka")?, identity("registry")?);
-    let (superuser, owner, registry_password) = (password(), password(), password());
-    let (issuer_key, jwks) = pki::issuer_keys()?;
-    pki::write_private(&cluster.issuer_key(), &issuer_key)?;
-    pki::write(&cluster.jwks(), &jwks.to_string())?;
-
-    let tls =
-        |identity: &Identity| json!({"tls.crt": identity.certificate, "tls.key": identity.key, "ca.crt": ca});
-    // Single-user mode ends a statement at the end of its line.
-    let init = format!(
-        "CREATE ROLE acme LOGIN CREATEROLE PASSWORD '{owner}';\nCREATE DATABASE acme OWNER acme;\n\
-         CREATE ROLE registry LOGIN PASSWORD '{registry_password}';\nCREATE DATABASE registry OWNER registry;\n"
-    );
-    let objects = [
-        secret("backing", "postgres-tls", "Opaque", &tls(&postgres)),
-        secret("backing", "registry-tls", "Opaque", &tls(&registry)),
-        secret(
-            "backing",
-            "kafka-tls",
-            "Opaque",
-            &json!({
-                "keystore.pem": format!("{}{}", kafka.key, kafka.certificate), "ca.crt": ca,
-            }),
-        ),
-        secret(
-            "backing",
-            "postgres-init",
-            "Opaque",
-            &json!({"superuser-password": superuser, "init.sql": init}),
-        ),
-        basic_auth("backing", "postgres-superuser", "postgres", &superuser),
-        secret(
-            "backing",
-            "registry-config",
-            "Opaque",
-            &json!({
-                "application.properties": registry_properties(&registry_password),
-            }),
-        ),
-        basic_auth("logistics", "acme-db", "acme", &owner),
-        config_map("logistics", "backing-ca", &json!({"ca.crt": ca})),
-        config_map("logistics", "acme-jwks", &json!({"jwks.json": jwks.to_string()})),
-    ];
-    Ok(objects.map(|object| object.to_string()).join("\n---\n"))
-}
-
-fn registry_properties(password: &str) -> String {
-    let database =
-        "postgres.backing.svc:5432/registry?sslmode=verify-full&sslrootcert=/etc/registry/tls/ca.crt";
-    [
-        "quarkus.http.host=0.0.0.0",
-        "quarkus.http.insecure-requests=disabled",
-        "quarkus.http.ssl-port=8443",
-        "quarkus.http.ssl.certificate.files=/etc/registry/tls/tls.crt",
-        "quarkus.http.ssl.certificate.key-files=/etc/registry/tls/tls.key",
-        "apicurio.storage.kind=sql",
-        "apicurio.storage.sql.kind=postgresql",
-        &format!("apicurio.datasource.url=jdbc:postgresql://{database}"),
-        "apicurio.datasource.username=registry",
-        &format!("apicurio.datasource.password={password}"),
-        "apicurio.datasource.jdbc.initial-size=2",
-        "apicurio.datasource.jdbc.min-size=2",
-        "apicurio.datasource.jdbc.max-size=10",
-        "apicurio.rest.deletion.group.enabled=true",
-        "apicurio.rest.deletion.artifact.enabled=true",
-        "apicurio.rest.deletion.artifact-version.enabled=true",
-        "",
-    ]
-    .join("\n")
-}
-
-fn password() -> String {
-    rand::rng()
-        .sample_iter(Alphanumeric)
-        .take(32)
-        .map(char::from)
-        .collect()
-}
-
-fn secret(namespace: &str, name: &str, kind: &str, data: &Value) -> Value {
-    let metadata = json!({"namespace": namespace, "name": name});
-    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "stringData": data})
-}
-
-fn basic_auth(namespace: &str, name: &str, username: &str, password: &str) -> Value {
-    let data = json!({"username": username, "password": password});
-    secret(namespace, name, "kubernetes.io/basic-auth", &data)
-}
-
-fn config_map(namespace: &str, name: &str, data: &Value) -> Value {
-    let metadata = json!({"namespace": namespace, "name": name});
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
-}
-
 #[cfg(test)]
 mod tests {
     use dev_tools::Cache;
@@ -393,12 +278,5 @@ mod tests {
             let text = render(manifest, &values).expect("rendered");
             assert!(text.contains("image: localhost/dev/"), "{text}");
         }
-    }
-
-    #[test]
-    fn passwords_need_no_quoting_and_differ() {
-        let (one, other) = (password(), password());
-        assert_ne!(one, other);
-        assert!(one.len() == 32 && one.chars().all(|c| c.is_ascii_alphanumeric()));
     }
 }

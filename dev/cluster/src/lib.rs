@@ -8,6 +8,7 @@ mod cgroup;
 mod cluster;
 mod command;
 mod control_plane;
+mod credentials;
 mod down;
 pub mod images;
 mod install;
