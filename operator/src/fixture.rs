@@ -9,9 +9,9 @@ use logistics_kafka_admin::{Config, TopicDescription};
 use serde_json::{Value, json};
 
 use crate::api::LogisticsPlatform;
-use crate::backend::Reading;
 use crate::backend::kafka::{self, Topics};
 use crate::backend::registry::{self, SubjectState, Subjects};
+use crate::backend::{BackendError, Reading};
 use crate::child::{Child, ChildKind, Live};
 use crate::credential::Credentials;
 use crate::desire::{Desired, desire};
@@ -197,4 +197,12 @@ pub(crate) fn subjects(valid: &ValidPlatform) -> Subjects {
         (subject.name, state)
     };
     Subjects(registry::wanted(valid).into_iter().map(state).collect())
+}
+
+/// A backend that does not answer.
+pub(crate) fn away<T>() -> Reading<T> {
+    Reading::Failed(BackendError {
+        reason: "Unreachable",
+        message: "away".into(),
+    })
 }

@@ -14,6 +14,7 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 
 /// How brokers are verified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +72,14 @@ pub enum Error {
         /// What was tried.
         operation: &'static str,
         /// What the client says, with its last connection error.
+        reason: String,
+    },
+    /// There are fewer brokers than copies of each partition are wanted.
+    #[error("creation of topic {topic} failed: {reason}")]
+    TooFewBrokers {
+        /// The topic.
+        topic: String,
+        /// What the broker says.
         reason: String,
     },
     /// The broker refused a topic.
@@ -225,7 +234,11 @@ impl Admin {
             .map_err(|error| self.call_error("creating a topic", &error))?
         {
             match result {
-                Ok(_) | Err((_, rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, RDKafkaErrorCode::InvalidReplicationFactor)) => {
+                    let reason = RDKafkaErrorCode::InvalidReplicationFactor.to_string();
+                    return Err(Error::TooFewBrokers { topic, reason });
+                }
                 Err((topic, code)) => {
                     let reason = code.to_string();
                     return Err(Error::Topic {

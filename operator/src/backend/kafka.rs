@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use logistics_kafka_admin::{Admin, Config, TopicDescription, TopicSpec, Trust};
+use logistics_kafka_admin::{Admin, Config, Error, TopicDescription, TopicSpec, Trust};
 use logistics_schemas::topics;
 
 use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT, Refused};
@@ -190,8 +190,12 @@ impl Backend for Kafka {
     type Change = Change;
 
     fn connect(&self, target: &Target) -> Result<Admin, BackendError> {
-        Admin::new(&target.bootstrap_servers, &target.trust, CALL_TIMEOUT)
-            .map_err(|error| unreachable(&error))
+        let made = Admin::new(&target.bootstrap_servers, &target.trust, CALL_TIMEOUT);
+        // The addresses are valid by now, so it is the certificates that the client refuses.
+        made.map_err(|error| BackendError {
+            reason: "InvalidAuthority",
+            message: error.to_string(),
+        })
     }
 
     async fn observe(&self, admin: &Admin, items: &[Topic]) -> Result<Topics, BackendError> {
@@ -226,7 +230,7 @@ impl Backend for Kafka {
         };
         let failed = |error| BackendError {
             reason: "TopicFailed",
-            message: format!("{change}: {error}"),
+            message: format!("{change}: {error}{}", remedy(&error)),
         };
         result.map_err(failed)?;
         settle(admin, change).await.map_err(failed)
@@ -234,7 +238,7 @@ impl Backend for Kafka {
 }
 
 /// Waits until the brokers show a change: they learn of it from their controller a moment after it answered.
-async fn settle(admin: &Admin, change: &Change) -> Result<(), logistics_kafka_admin::Error> {
+async fn settle(admin: &Admin, change: &Change) -> Result<(), Error> {
     let names = [change.topic().to_owned()];
     let deadline = tokio::time::Instant::now() + SETTLE_TIMEOUT;
     loop {
@@ -250,7 +254,17 @@ async fn settle(admin: &Admin, change: &Change) -> Result<(), logistics_kafka_ad
     }
 }
 
-fn unreachable(error: &logistics_kafka_admin::Error) -> BackendError {
+/// What the user can do about an error, where it is the spec that has to change.
+fn remedy(error: &Error) -> &'static str {
+    match error {
+        Error::TooFewBrokers { .. } => {
+            "; set spec.kafka.topics.replicationFactor to the number of brokers at most, or add brokers"
+        }
+        _ => "",
+    }
+}
+
+fn unreachable(error: &Error) -> BackendError {
     BackendError {
         reason: "Unreachable",
         message: error.to_string(),

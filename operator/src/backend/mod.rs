@@ -20,8 +20,8 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Reading<T> {
     /// It was not read yet.
     Pending,
-    /// The last read failed; the text says why.
-    Failed(String),
+    /// The last read failed.
+    Failed(BackendError),
     /// What the last read found.
     Seen(Arc<T>),
 }
@@ -31,7 +31,7 @@ impl<T> Clone for Reading<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Pending => Self::Pending,
-            Self::Failed(reason) => Self::Failed(reason.clone()),
+            Self::Failed(error) => Self::Failed(error.clone()),
             Self::Seen(seen) => Self::Seen(Arc::clone(seen)),
         }
     }

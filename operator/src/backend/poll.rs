@@ -202,8 +202,11 @@ impl<B: Backend> Poll<B> {
         };
         let reading = match tokio::time::timeout(2 * CALL_TIMEOUT, read).await {
             Ok(Ok(seen)) => Reading::Seen(Arc::new(seen)),
-            Ok(Err(error)) => Reading::Failed(error.message),
-            Err(_) => Reading::Failed(format!("no answer within {} s", 2 * CALL_TIMEOUT.as_secs())),
+            Ok(Err(error)) => Reading::Failed(error),
+            Err(_) => Reading::Failed(BackendError {
+                reason: "Unreachable",
+                message: format!("no answer within {} s", 2 * CALL_TIMEOUT.as_secs()),
+            }),
         };
         let concerned = self.keep(&items, &reading);
         (reading, concerned)
@@ -242,8 +245,8 @@ async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, 
         let (_, interval) = poll.wanted();
         let failed = matches!(reading, Reading::Failed(_));
         metrics.poll(B::NAME, !failed);
-        if let Reading::Failed(reason) = &reading {
-            warn!(backend = B::NAME, reason, "backend could not be read");
+        if let Reading::Failed(error) = &reading {
+            warn!(backend = B::NAME, reason = error.reason, %error, "backend could not be read");
         }
         for platform in concerned {
             debug!(backend = B::NAME, %platform, "backend changed");

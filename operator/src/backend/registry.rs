@@ -157,8 +157,8 @@ impl Connection {
             let found: Registered = parse(&path, &body)?;
             state.registered = Some((found.id, found.version));
             state.exists = true;
-        } else if status == StatusCode::NOT_FOUND {
-            state.exists = error_code(&body) != Some(SUBJECT_NOT_FOUND);
+        } else if let Some(code) = not_found(status, &body) {
+            state.exists = code != SUBJECT_NOT_FOUND;
         } else {
             return Err(refused(&path, status, &body));
         }
@@ -166,7 +166,7 @@ impl Connection {
         let (status, body) = self.call(Method::GET, &path, None).await?;
         if status.is_success() {
             state.compatibility = Some(parse::<Compatibility>(&path, &body)?.level);
-        } else if status != StatusCode::NOT_FOUND {
+        } else if not_found(status, &body).is_none() {
             return Err(refused(&path, status, &body));
         }
         Ok(state)
@@ -193,6 +193,9 @@ impl Backend for Registry {
         if let Trust::Pem(pem) = &target.trust {
             let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
                 .map_err(|error| fail(format!("the registry's authority is not PEM: {}", chain(&error))))?;
+            if authorities.is_empty() {
+                return Err(fail("the registry's authority holds no PEM certificate".into()));
+            }
             builder = builder.tls_certs_only(authorities);
         }
         let http = builder.build().map_err(|error| fail(chain(&error)))?;
@@ -268,11 +271,13 @@ fn parse<T: for<'de> Deserialize<'de>>(path: &str, body: &[u8]) -> Result<T, Bac
     })
 }
 
-fn error_code(body: &[u8]) -> Option<i64> {
-    serde_json::from_slice::<Value>(body)
+/// The error code of a registry that does not have something. A server that is no registry has no such code.
+fn not_found(status: StatusCode, body: &[u8]) -> Option<i64> {
+    let code = serde_json::from_slice::<Value>(body)
         .ok()?
         .get("error_code")?
-        .as_i64()
+        .as_i64()?;
+    (status == StatusCode::NOT_FOUND && code / 100 == 404).then_some(code)
 }
 
 fn refused(path: &str, status: StatusCode, body: &[u8]) -> BackendError {

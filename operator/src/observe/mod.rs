@@ -98,14 +98,14 @@ impl Sources {
         let read_kafka = match &kafka_target {
             Ok(target) => self.kafka.watch(platform, target, kafka::wanted(valid), resync),
             Err(None) => Reading::Pending,
-            Err(Some(reason)) => Reading::Failed(reason.clone()),
+            Err(Some(error)) => Reading::Failed(error.clone()),
         };
         let read_registry = match &registry_target {
             Ok(target) => self
                 .registry
                 .watch(platform, target, registry::wanted(valid), resync),
             Err(None) => Reading::Pending,
-            Err(Some(reason)) => Reading::Failed(reason.clone()),
+            Err(Some(error)) => Reading::Failed(error.clone()),
         };
         let observed = Observed {
             children: self.cache.children(namespace, &valid.uid, &valid.identity.name),

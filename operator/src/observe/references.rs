@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use tracing::warn;
 
 use crate::api::LogisticsPlatform;
-use crate::backend::Trigger;
+use crate::backend::{BackendError, Trigger};
 use crate::validate::{ValidPlatform, ValidTls};
 
 /// Kind of an object that a spec refers to.
@@ -133,8 +133,11 @@ impl Found {
     }
 
     /// Why a value cannot be read; `None` while it is being looked up.
-    pub(super) fn unread(&self, reference: &Reference) -> Option<String> {
-        self.is_known(reference).then(|| self.explain(reference))
+    pub(super) fn unread(&self, reference: &Reference) -> Option<BackendError> {
+        self.is_known(reference).then(|| BackendError {
+            reason: "ReferenceMissing",
+            message: self.explain(reference),
+        })
     }
 
     /// Why a reference cannot be used.

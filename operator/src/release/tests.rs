@@ -105,7 +105,7 @@ fn a_release_moves_calls_when_all_new_pods_are_available_and_then_removes_the_ol
 fn what_runs_stays_when_everything_else_is_away() {
     let valid = fixture::valid();
     let mut cluster = Cluster::running(&valid);
-    cluster.observed.kafka = Reading::Failed("away".into());
+    cluster.observed.kafka = fixture::away();
     cluster.observed.registry = Reading::Pending;
     cluster.observed.missing = vec!["gone".into()];
     let before = cluster.names(ChildKind::Deployment);
@@ -198,7 +198,7 @@ fn a_lost_credential_is_replaced_even_when_kafka_is_away() {
     let valid = fixture::valid();
     let mut cluster = Cluster::running(&valid);
     let jobs = cluster.names(ChildKind::Job);
-    cluster.observed.kafka = Reading::Failed("away".into());
+    cluster.observed.kafka = fixture::away();
     cluster
         .observed
         .children

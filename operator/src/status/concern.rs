@@ -97,8 +97,9 @@ impl Finding {
 
 fn outside<T>(reading: &Reading<T>, error: Option<&BackendError>, what: &str) -> Option<Finding> {
     match (reading, error) {
-        (_, Some(error)) => Some(Finding::wrong(error.reason, &error.message)),
-        (Reading::Failed(reason), None) => Some(Finding::wrong("Unreachable", reason)),
+        (_, Some(error)) | (Reading::Failed(error), None) => {
+            Some(Finding::wrong(error.reason, &error.message))
+        }
         (Reading::Pending, None) => Some(Finding::unknown(format!("{what} are being read"))),
         (Reading::Seen(_), None) => None,
     }

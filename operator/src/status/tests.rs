@@ -75,12 +75,12 @@ fn every_wait_has_a_reason() {
             "Unknown/Reading",
         ),
         (
-            |c, _| c.observed.kafka = Reading::Failed("x".into()),
+            |c, _| c.observed.kafka = fixture::away(),
             "KafkaReady",
             "False/Unreachable",
         ),
         (
-            |c, _| c.observed.registry = Reading::Failed("x".into()),
+            |c, _| c.observed.registry = fixture::away(),
             "SchemasReady",
             "False/Unreachable",
         ),
@@ -165,7 +165,7 @@ fn a_transition_is_timed_when_the_status_changes_only() {
     cluster.observed.now = "2026-01-02T04:00:00Z".parse().unwrap();
     let second = report(&cluster, &Applied::default(), &first);
     assert_eq!(first, second, "nothing changed, so nothing is written");
-    cluster.observed.kafka = Reading::Failed("away".into());
+    cluster.observed.kafka = fixture::away();
     let third = report(&cluster, &Applied::default(), &second);
     let time = |status: &PlatformStatus, kind: &str| {
         status
