@@ -14,9 +14,12 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::service::ProcessIdentity;
 
@@ -60,21 +63,7 @@ impl Telemetry {
     ) -> Result<Self, TelemetryError> {
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         let provider = provider(process, otlp)?;
-        let spans = tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer("logistics"))
-            .with_location(false)
-            .with_threads(false)
-            .with_target(false)
-            .with_tracked_inactivity(false);
-        let logs = tracing_subscriber::fmt::layer()
-            .event_format(format::Json::new(process))
-            .fmt_fields(tracing_subscriber::fmt::format::JsonFields::new())
-            .with_writer(std::io::stderr);
-        tracing_subscriber::registry()
-            .with(filter(level))
-            .with(spans)
-            .with(logs)
-            .try_init()?;
+        subscriber(process, level, &provider, std::io::stderr).try_init()?;
         Ok(Self { provider })
     }
 
@@ -86,9 +75,50 @@ impl Telemetry {
     }
 }
 
-fn filter(level: LogLevel) -> EnvFilter {
+/// Spans and log lines of one process. The level chooses lines only: a quiet service must not cut a trace in two.
+fn subscriber<W>(
+    process: &ProcessIdentity,
+    level: LogLevel,
+    provider: &SdkTracerProvider,
+    writer: W,
+) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("logistics"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false);
+    let lines = lines_from(level);
+    let logs = tracing_subscriber::fmt::layer()
+        .event_format(format::Json::new(process))
+        .fmt_fields(tracing_subscriber::fmt::format::JsonFields::new())
+        .with_writer(writer)
+        // Spans pass, so that each line finds its trace.
+        .with_filter(filter_fn(move |metadata| {
+            metadata.is_span() || *metadata.level() <= lines
+        }));
+    tracing_subscriber::registry()
+        .with(enabled(lines.max(LevelFilter::INFO)))
+        .with(spans)
+        .with(logs)
+}
+
+fn lines_from(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+fn enabled(level: LevelFilter) -> EnvFilter {
     let quiet = QUIET.map(|library| format!("{library}=warn")).join(",");
-    EnvFilter::new(format!("{},{quiet}", level.as_str()))
+    EnvFilter::new(format!("{level},{quiet}"))
 }
 
 fn provider(process: &ProcessIdentity, otlp: Option<&Otlp>) -> Result<SdkTracerProvider, TelemetryError> {
@@ -123,3 +153,6 @@ fn resource(process: &ProcessIdentity) -> Resource {
         ])
         .build()
 }
+
+#[cfg(test)]
+mod tests;
