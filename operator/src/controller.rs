@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use kube::Client;
-use kube_runtime::controller::{Action, Config, applier};
+use kube_runtime::controller::{Action, Config, Error, applier};
 use kube_runtime::reflector::{ObjectRef, store};
 use rand::Rng;
 use tokio::task::JoinSet;
@@ -138,9 +138,14 @@ pub async fn run(
     let triggers = triggers
         .map(Ok::<_, Infallible>)
         .take_until(stop.cancelled_owned());
-    // A platform that was deleted since it was queued is no error.
-    applier(act, failed, context, reader, triggers, config)
-        .for_each(|_| std::future::ready(()))
+    applier(act, failed, context.clone(), reader, triggers, config)
+        .for_each(|result| {
+            // Its deletion may have been missed while the watch was broken.
+            if let Err(Error::ObjectNotFound(gone)) = result {
+                context.forget(&ObjectRef::new(&gone.name).within(&gone.namespace.unwrap_or_default()));
+            }
+            std::future::ready(())
+        })
         .await;
     watches.shutdown().await;
 }

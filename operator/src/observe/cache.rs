@@ -1,7 +1,7 @@
 //! The children of all platforms as the watches tell, and as our own writes were answered, whichever is newer. So a
 //! reconcile right after a write sees what it wrote.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Children;
@@ -15,7 +15,7 @@ pub struct Cache(Mutex<Objects>);
 struct Objects {
     namespaces: HashMap<String, Children>,
     /// Objects that we deleted: a late event must not bring them back.
-    deleted: HashSet<String>,
+    deleted: HashMap<String, ChildKind>,
     /// What a list that is under way has shown, by kind.
     lists: HashMap<ChildKind, List>,
 }
@@ -63,7 +63,7 @@ impl Cache {
     /// We deleted an object, and it is gone at once.
     pub fn deleted(&self, namespace: &str, id: &ChildId, uid: &str) {
         let mut objects = self.lock();
-        objects.deleted.insert(uid.to_owned());
+        objects.deleted.insert(uid.to_owned(), id.kind);
         objects.remove(namespace, id, |known| known.uid == uid);
     }
 
@@ -78,6 +78,8 @@ impl Cache {
         let Some(list) = objects.lists.remove(&kind) else {
             return Vec::new();
         };
+        // No event from before the list comes any more.
+        objects.deleted.retain(|_, deleted| *deleted != kind);
         let mut gone = Vec::new();
         for children in objects.namespaces.values_mut() {
             children.retain(|id, live| {
@@ -97,7 +99,7 @@ impl Cache {
 
 impl Objects {
     fn put(&mut self, live: Arc<Live>) -> Option<Arc<Live>> {
-        if self.deleted.contains(&live.uid) {
+        if self.deleted.contains_key(&live.uid) {
             return None;
         }
         let children: &mut BTreeMap<_, _> = self.namespaces.entry(live.namespace.clone()).or_default();

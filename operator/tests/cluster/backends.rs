@@ -30,7 +30,7 @@ fn config(key: &str, value: &str) -> BTreeMap<String, String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_are_made_and_repaired_and_foreign_keys_survive() -> Result<()> {
     let site = Site::new("topics").await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     site.until("KafkaReady", "True/TopicsReady").await?;
     let status = site.platforms().get("acme").await?.status.unwrap_or_default();
@@ -88,7 +88,7 @@ async fn topics_are_made_and_repaired_and_foreign_keys_survive() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_away_blocks_nothing_else() -> Result<()> {
     let site = Site::new("away").await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     let mut sample = site.sample().await?;
     // Discard port of loopback: nothing listens.
     sample["spec"]["kafka"]["bootstrapServers"] = json!("127.0.0.1:9");
@@ -133,7 +133,7 @@ async fn an_incompatible_subject_stops_a_release_before_it_starts() -> Result<()
     Registry
         .apply(&connection, &registry::Change::SetCompatibility(foreign))
         .await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     let message = site.until("SchemasReady", "False/IncompatibleSchema").await?;
     assert!(

@@ -3,20 +3,32 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use kube::Api;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use logistics_operator::child::{ChildId, ChildKind};
 use serde_json::json;
 
-use crate::support::{Operator, Site, eventually};
+use crate::support::{Operator, Site, eventually, operator_client};
 
 /// How soon a child that was deleted or edited is as it should be.
 const REPAIR_LIMIT: Duration = Duration::from_secs(2);
 
+/// All tests here run with the chart's rights; this one shows that they are no more than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_has_the_rights_of_the_chart_only() -> Result<()> {
+    let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(operator_client().await?);
+    match nodes.list(&ListParams::default()).await {
+        Err(kube::Error::Api(answer)) => assert_eq!(answer.code, 403, "{answer:?}"),
+        other => panic!("it may list nodes: {other:?}"),
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_becomes_ready_and_then_nothing_is_sent() -> Result<()> {
     let site = Site::new("ready").await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     site.until_ready().await?;
     let requests = site.until_idle(&operator).await?;
@@ -35,7 +47,7 @@ async fn a_platform_becomes_ready_and_then_nothing_is_sent() -> Result<()> {
 
     // Nor does a new operator, which knows nothing.
     operator.stop().await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     eventually("a reconcile", || async {
         Ok(operator.metrics.text()?.contains("unchanged").then_some(()))
     })
@@ -68,7 +80,7 @@ fn text(operator: &Operator, metric: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_child_is_repaired_at_once_and_nothing_else_is_written() -> Result<()> {
     let site = Site::new("drift").await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     site.until_ready().await?;
     site.until_idle(&operator).await?;
@@ -136,7 +148,7 @@ impl Site {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_credential_is_replaced_and_the_database_is_told() -> Result<()> {
     let site = Site::new("credential").await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     site.until_ready().await?;
     let jobs = site.names(ChildKind::Job).await?;
@@ -160,7 +172,7 @@ async fn a_lost_credential_is_replaced_and_the_database_is_told() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_replaces_the_old_one_when_the_new_one_is_available() -> Result<()> {
     let site = Site::new("release").await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     site.until_ready().await?;
     let old = site.names(ChildKind::Deployment).await?;
@@ -206,7 +218,7 @@ async fn a_name_that_is_taken_blocks_and_says_so() -> Result<()> {
     let site = Site::new("taken").await?;
     let foreign = json!({"metadata": {"name": "acme-shipment"}, "spec": {"ports": [{"port": 1}]}});
     let foreign = site.make("v1", "Service", foreign).await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     let message = site.until("WorkloadsReady", "False/NameTaken").await?;
     assert!(
@@ -233,7 +245,7 @@ async fn what_is_missing_is_named_and_waited_for() -> Result<()> {
     site.api(ChildKind::Secret)
         .delete("acme-db", &DeleteParams::default())
         .await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     let message = site.until("DatabaseReady", "False/ReferenceMissing").await?;
     assert!(
@@ -250,7 +262,7 @@ async fn what_is_missing_is_named_and_waited_for() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_spec_is_reported_and_what_runs_goes_on() -> Result<()> {
     let site = Site::new("invalid").await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     site.until_ready().await?;
     let resources = json!({"requests": {"memory": "512Mi"}, "limits": {"memory": "256Mi"}});
@@ -273,7 +285,7 @@ async fn an_invalid_spec_is_reported_and_what_runs_goes_on() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_platform_is_let_go() -> Result<()> {
     let site = Site::new("deleted").await?;
-    let operator = Operator::start(site.client.clone(), &site.namespace);
+    let operator = Operator::new(&site).await?;
     site.create(&site.sample().await?).await?;
     site.until_ready().await?;
     let requests = site.until_idle(&operator).await?;

@@ -10,7 +10,7 @@ use kube::Client;
 use kube::client::{Body, ClientBuilder};
 use logistics_operator::child::ChildKind;
 
-use crate::support::{Operator, Site, eventually};
+use crate::support::{Operator, Site, eventually, operator_config};
 
 /// A client that lets some writes through. Later ones never come back, as in a process that was killed.
 async fn dying(writes: i64) -> Result<(Client, Arc<AtomicI64>)> {
@@ -32,7 +32,7 @@ async fn dying(writes: i64) -> Result<(Client, Arc<AtomicI64>)> {
             },
         )
     });
-    let config = dev_rig::shared::api_server().await?.config().await?;
+    let config = operator_config().await?;
     Ok((ClientBuilder::try_from(config)?.with_layer(&layer).build(), left))
 }
 
@@ -67,7 +67,7 @@ async fn whenever_it_is_killed_the_end_is_the_same() -> Result<()> {
         })
         .await?;
         first.kill().await;
-        let second = Operator::start(site.client.clone(), &site.namespace);
+        let second = Operator::new(&site).await?;
         site.until_ready().await?;
         site.until_idle(&second).await?;
         let found = shape(&site).await?;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
-use kube::{Client, ResourceExt};
+use kube::{Client, Config, ResourceExt};
 use logistics_operator::api::{self, LogisticsPlatform};
 use logistics_operator::child::{ChildId, ChildKind};
 use logistics_operator::controller;
@@ -47,6 +48,10 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
+    pub(crate) async fn new(site: &Site) -> Result<Self> {
+        Ok(Self::start(operator_client().await?, &site.namespace))
+    }
+
     pub(crate) fn start(client: Client, namespace: &str) -> Self {
         let (metrics, health) = (Metrics::new(), Arc::new(Health::default()));
         let stop = CancellationToken::new();
@@ -73,6 +78,43 @@ impl Operator {
         self.task.abort();
         let _ = self.task.await;
     }
+}
+
+/// A client with the rights that the chart gives the operator, and no others.
+pub(crate) async fn operator_client() -> Result<Client> {
+    Ok(Client::try_from(operator_config().await?)?)
+}
+
+/// How the operator reaches the API server.
+pub(crate) async fn operator_config() -> Result<Config> {
+    const USER: &str = "logistics-operator";
+    let server = dev_rig::shared::api_server().await?;
+    let admin = server.client().await?;
+    let chart = include_str!("../../../charts/logistics-operator/templates/clusterrole.yaml");
+    // Before the rules are only names and labels, which the template fills in.
+    let rules = chart
+        .split_once("\nrules:")
+        .context("the chart's role has no rules")?
+        .1;
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": USER},
+        "rules": serde_norway::from_str::<Value>(rules)?,
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": USER},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": USER},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
+    });
+    let parameters = PatchParams::apply("test").force();
+    let cluster_roles: Api<ClusterRole> = Api::all(admin.clone());
+    cluster_roles
+        .patch(USER, &parameters, &Patch::Apply(role))
+        .await?;
+    let bindings: Api<ClusterRoleBinding> = Api::all(admin);
+    bindings.patch(USER, &parameters, &Patch::Apply(binding)).await?;
+    let mut config = server.config().await?;
+    config.auth_info.impersonate = Some(USER.into());
+    Ok(config)
 }
 
 /// A namespace with what a platform needs.
