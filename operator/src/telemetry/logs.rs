@@ -4,10 +4,11 @@ use opentelemetry::trace::{TraceContextExt, TracerProvider};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Span;
+use tracing::{Level, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::filter::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// Why logs or spans could not be set up.
@@ -60,19 +61,32 @@ pub fn init(level: &str, otlp_endpoint: Option<&str>) -> Result<Telemetry, Telem
             source,
         })?;
     let provider = otlp_endpoint.map(provider).transpose()?;
+    subscriber(filter, provider.as_ref(), std::io::stdout).try_init()?;
+    Ok(Telemetry(provider))
+}
+
+/// Lines and spans. The level chooses lines only: spans pass, so that traces stay whole and each line finds its own.
+fn subscriber<W>(
+    filter: EnvFilter,
+    provider: Option<&SdkTracerProvider>,
+    writer: W,
+) -> impl Subscriber + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let spans = provider
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("logistics-operator")));
+        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("logistics-operator")))
+        .with_filter(LevelFilter::INFO);
+    let lines = filter.or(filter_fn(|metadata| {
+        metadata.is_span() && *metadata.level() <= Level::INFO
+    }));
     let logs = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_current_span(false);
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(spans)
-        .with(logs)
-        .try_init()?;
-    Ok(Telemetry(provider))
+        .with_current_span(false)
+        .with_writer(writer)
+        .with_filter(lines);
+    tracing_subscriber::registry().with(spans).with(logs)
 }
 
 fn provider(endpoint: &str) -> Result<SdkTracerProvider, TelemetryError> {
@@ -99,5 +113,33 @@ pub fn note_trace(span: &Span) {
     let trace = context.span().span_context().trace_id();
     if trace != opentelemetry::TraceId::INVALID {
         span.record("trace_id", trace.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_sdk::trace::InMemorySpanExporter;
+
+    use super::*;
+
+    #[test]
+    fn a_quiet_operator_still_sends_its_spans() {
+        for level in ["error", "warn", "info", "debug"] {
+            let exporter = InMemorySpanExporter::default();
+            let provider = SdkTracerProvider::builder()
+                .with_simple_exporter(exporter.clone())
+                .build();
+            let subscriber = subscriber(EnvFilter::new(level), Some(&provider), std::io::sink);
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info_span!("reconcile").in_scope(|| ())
+            });
+            let names: Vec<_> = exporter
+                .get_finished_spans()
+                .unwrap()
+                .into_iter()
+                .map(|span| span.name)
+                .collect();
+            assert_eq!(names, ["reconcile"], "{level}");
+        }
     }
 }
