@@ -27,8 +27,8 @@ run() {
 dev/prerequisites.sh
 trap finish EXIT
 dev tools
-run cargo test --workspace --exclude dev-e2e
+run cargo test --no-fail-fast --workspace --exclude dev-e2e
 dev images
 dev up
 dev install
-run cargo test --package dev-e2e
+run cargo test --no-fail-fast --package dev-e2e

@@ -132,6 +132,7 @@ impl Process {
             return;
         };
         // PostgreSQL's own children lead groups of their own and follow their parent; the others share its group.
+        let children = children(child.id());
         let _ = kill_process(pid, signal);
         let deadline = Instant::now() + STOP_LIMIT;
         while signal != Signal::KILL && Instant::now() < deadline {
@@ -142,6 +143,10 @@ impl Process {
         }
         let _ = kill_process_group(pid, Signal::KILL);
         let _ = child.wait();
+        // A child that outlives its parent for a moment holds its shared memory: a new server would not start.
+        while Instant::now() < deadline && children.iter().any(|child| runs(child)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
@@ -153,6 +158,24 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end(self.spec.stop);
     }
+}
+
+/// The ids of a process's children.
+fn children(parent: u32) -> Vec<String> {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    children
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether a process is there and has not ended.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the program's name, which is in parentheses.
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 /// The last lines of a log and where the rest is, for an error.
