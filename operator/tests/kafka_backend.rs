@@ -8,8 +8,8 @@ mod unreachable;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
-use logistics_kafka_admin::{Admin, TopicSpec, Trust};
+use anyhow::{Result, anyhow, ensure};
+use logistics_kafka_admin::{Admin, TopicDescription, TopicSpec, Trust};
 use logistics_operator::backend::kafka::{self, Change, Kafka, Target, Topic, Topics};
 use logistics_operator::backend::{Backend as _, BackendError, BackendPlan};
 use serde_json::{Value, json};
@@ -53,6 +53,24 @@ fn configs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String>
     pairs
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into()
+}
+
+/// A broker learns of a change from its controller a moment after that has answered.
+async fn until_shown(admin: &Admin, topic: &str, is: impl Fn(&TopicDescription) -> bool) -> Result<()> {
+    let start = Instant::now();
+    while !admin
+        .describe(&[topic.to_owned()])
+        .await?
+        .get(topic)
+        .is_some_and(&is)
+    {
+        ensure!(
+            start.elapsed() < Duration::from_secs(30),
+            "the broker never showed the change of {topic}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
 }
 
 /// The value of a key when it was set for the topic.
@@ -125,6 +143,10 @@ async fn a_retention_changed_by_hand_is_repaired_and_keys_of_others_survive() ->
         ("segment.ms", "7200000"),
     ]);
     admin.set_configs(topic, &by_hand).await?;
+    until_shown(&admin, topic, |shown| {
+        shown.configs["retention.ms"].value.as_deref() == Some("60000")
+    })
+    .await?;
 
     let drifted = plan(&admin, &wanted).await?;
     let repair = Change::SetConfigs {
@@ -166,6 +188,7 @@ async fn a_value_that_is_only_the_brokers_default_is_pinned() -> Result<()> {
         configs: BTreeMap::new(),
     };
     admin.create(&bare).await?;
+    until_shown(&admin, &name, |_| true).await?;
 
     let seen = Kafka.observe(&admin, &wanted).await?;
     assert_eq!(
