@@ -152,7 +152,9 @@ fn of_workload(
         // A selector that was edited by hand names nothing that ever ran.
         .filter(|revision| *revision == target || is_known(observed, names, workload, revision));
     let mut run = Vec::new();
-    if may_start || is_running(observed, names, workload, &target) {
+    // What took calls before needs nothing new: its Deployment comes back even when a backend is away.
+    let served = serving.as_ref() == Some(&target) && is_known(observed, names, workload, &target);
+    if may_start || served || is_running(observed, names, workload, &target) {
         run.push(target.clone());
     }
     if let Some(serving) = serving.iter().find(|serving| **serving != target) {

@@ -115,6 +115,20 @@ fn what_runs_stays_when_everything_else_is_away() {
 }
 
 #[test]
+fn a_deleted_deployment_comes_back_while_kafka_is_away() {
+    let valid = fixture::valid();
+    let mut cluster = Cluster::running(&valid);
+    let serving = cluster.names(ChildKind::Deployment);
+    cluster.observed.kafka = fixture::away();
+    cluster
+        .observed
+        .children
+        .retain(|id, _| id.kind != ChildKind::Deployment);
+    cluster.step(&valid);
+    assert_eq!(cluster.names(ChildKind::Deployment), serving);
+}
+
+#[test]
 fn a_changed_mind_returns_to_what_serves() {
     let old = fixture::valid();
     let mut cluster = Cluster::running(&old);
