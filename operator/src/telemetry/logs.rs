@@ -131,7 +131,7 @@ mod tests {
                 .build();
             let subscriber = subscriber(EnvFilter::new(level), Some(&provider), std::io::sink);
             tracing::subscriber::with_default(subscriber, || {
-                tracing::info_span!("reconcile").in_scope(|| ())
+                tracing::info_span!("reconcile").in_scope(|| ());
             });
             let names: Vec<_> = exporter
                 .get_finished_spans()

@@ -124,7 +124,10 @@ async fn a_long_story_is_read_in_pieces() -> Result<()> {
     let service = bench.service("a").await?;
     bench.applied(6_001, 0).await?;
     let metrics = service.metrics().await?;
-    assert!(!metrics.contains("logistics_consumer_pauses_total{revision=\"test\"} 0\n"), "{metrics}");
+    assert!(
+        !metrics.contains("logistics_consumer_pauses_total{revision=\"test\"} 0\n"),
+        "{metrics}"
+    );
     service.stop().await
 }
 
