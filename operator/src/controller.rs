@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use kube::Client;
 use kube_runtime::controller::{Action, Config, Error, applier};
-use kube_runtime::reflector::{ObjectRef, store};
+use kube_runtime::reflector::ObjectRef;
 use rand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +20,9 @@ use crate::apply::Kubernetes;
 use crate::backend::Trigger;
 use crate::child::ChildKind;
 use crate::notice::Notices;
-use crate::observe::{Scope, Sources, watch_children, watch_platforms};
+use crate::observe::{Platforms, Scope, Sources, watch_children, watch_platforms};
 use crate::reconcile::{Context, ReconcileError, reconcile};
+use crate::settings::Settings;
 use crate::telemetry::{Health, Metrics};
 
 /// Platforms that are reconciled at the same time.
@@ -54,14 +55,43 @@ impl Backoff {
     }
 }
 
+/// What an operator is made of.
+pub struct Parts {
+    /// The API server, with the operator's rights.
+    pub client: Client,
+    /// Which namespaces are watched.
+    pub scope: Scope,
+    /// What the cluster's administrator has set.
+    pub settings: Arc<Settings>,
+    /// Whether the watches deliver.
+    pub health: Arc<Health>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Parts {
+    /// An operator for all namespaces with default settings.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            scope: Scope::default(),
+            settings: Arc::default(),
+            health: Arc::default(),
+            metrics: Metrics::new(),
+        }
+    }
+}
+
 /// Runs until `stop` is cancelled; reconciles that are under way are finished.
-pub async fn run(
-    client: Client,
-    scope: Scope,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-) {
+pub async fn run(parts: Parts, stop: CancellationToken) {
+    let Parts {
+        client,
+        scope,
+        settings,
+        health,
+        metrics,
+    } = parts;
     let (queue, triggers) = mpsc::unbounded();
     let trigger: Trigger = Arc::new(move |platform| {
         // The queue is closed only while the process ends.
@@ -72,39 +102,32 @@ pub async fn run(
         kubernetes: Kubernetes::new(client.clone(), metrics.clone()),
         notices: Notices::new(client.clone(), metrics.clone()),
         client: client.clone(),
+        settings,
         metrics,
         written: Mutex::default(),
     });
     let backoff = Arc::new(Backoff::default());
-    let (reader, writer) = store();
+    let platforms = Arc::new(Platforms::default());
+    let reader = platforms.reader();
     let mut watches = JoinSet::new();
-    crate::observe::expect_watches(&health);
-    for kind in ChildKind::ALL {
-        let (client, sources) = (client.clone(), context.sources.clone());
-        watches.spawn(watch_children(
-            client,
-            scope.clone(),
-            kind,
-            sources,
-            trigger.clone(),
-            health.clone(),
-        ));
-    }
-    let forget = {
-        let (context, backoff) = (context.clone(), backoff.clone());
-        move |platform: &ObjectRef<LogisticsPlatform>| {
-            context.forget(platform);
-            backoff.reset(platform);
+    crate::observe::expect_watches(&scope, &health);
+    for area in scope.areas() {
+        for kind in ChildKind::ALL {
+            let (client, sources) = (client.clone(), context.sources.clone());
+            let (area, trigger, health) = (area.clone(), trigger.clone(), health.clone());
+            watches.spawn(watch_children(client, area, kind, sources, trigger, health));
         }
-    };
-    watches.spawn(watch_platforms(
-        client,
-        scope,
-        writer,
-        trigger,
-        forget,
-        health.clone(),
-    ));
+        let forget = {
+            let (context, backoff) = (context.clone(), backoff.clone());
+            move |platform: &ObjectRef<LogisticsPlatform>| {
+                context.forget(platform);
+                backoff.reset(platform);
+            }
+        };
+        let (client, platforms) = (client.clone(), platforms.clone());
+        let (trigger, health) = (trigger.clone(), health.clone());
+        watches.spawn(watch_platforms(client, area, platforms, trigger, forget, health));
+    }
 
     let act = {
         let (health, backoff, reader) = (health, backoff.clone(), reader.clone());

@@ -13,6 +13,7 @@ pub mod credential;
 pub mod desire;
 #[cfg(test)]
 mod fixture;
+pub mod leader;
 pub mod names;
 pub mod notice;
 pub mod observe;
@@ -21,6 +22,7 @@ pub mod quantity;
 pub mod reconcile;
 pub mod release;
 pub mod revision;
+pub mod settings;
 pub mod status;
 pub mod telemetry;
 pub mod validate;

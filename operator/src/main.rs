@@ -1,13 +1,16 @@
 //! The operator's process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kube::{Client, Config};
+use logistics_operator::controller::Parts;
 use logistics_operator::observe::Scope;
+use logistics_operator::settings::Settings;
 use logistics_operator::telemetry::{Health, Metrics};
 use logistics_operator::{api, controller, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,9 +43,17 @@ enum Command {
 
 #[derive(Args)]
 struct Run {
-    /// The only namespace to watch; all namespaces when absent.
-    #[arg(long, env = "LOGISTICS_WATCH_NAMESPACE")]
-    watch_namespace: Option<String>,
+    /// The only namespaces to watch, separated by commas; all namespaces when absent.
+    #[arg(
+        long,
+        env = "LOGISTICS_WATCH_NAMESPACE",
+        value_delimiter = ',',
+        value_name = "NAMESPACE,…"
+    )]
+    watch_namespace: Vec<String>,
+    /// YAML file with what the cluster's administrator sets, such as what a namespace may have; defaults when absent.
+    #[arg(long, env = "LOGISTICS_SETTINGS", value_name = "FILE")]
+    settings: Option<PathBuf>,
     /// Where /livez, /readyz and /metrics are served.
     #[arg(long, env = "LOGISTICS_ADMIN_LISTEN", default_value = "[::]:9090")]
     admin_listen: SocketAddr,
@@ -68,6 +79,12 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn serve(run: Run) -> anyhow::Result<()> {
+    // First of all, so that its error is the only thing to read.
+    let settings = match &run.settings {
+        Some(path) if !path.as_os_str().is_empty() => Settings::load(path)?,
+        _ => Settings::default(),
+    };
+    let scope = Scope::new(run.watch_namespace)?;
     let telemetry = telemetry::init(&run.log_level, non_empty(run.otlp_endpoint).as_deref())?;
     // Kafka's TLS is librdkafka's own; all the rest is rustls with ring.
     if rustls::crypto::ring::default_provider()
@@ -91,13 +108,17 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     tokio::spawn(stop_on_signal(stop.clone())?);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        namespace = run.watch_namespace,
+        namespaces = %scope,
         "the operator starts"
     );
-    let scope = Scope {
-        namespace: non_empty(run.watch_namespace),
+    let parts = Parts {
+        client,
+        scope,
+        settings: Arc::new(settings),
+        health,
+        metrics,
     };
-    let operator = controller::run(client, scope, health, metrics, stop.clone());
+    let operator = controller::run(parts, stop.clone());
     tokio::select! {
         () = operator => {}
         served = admin => {

@@ -20,6 +20,7 @@ use crate::notice::Notices;
 use crate::observe::Sources;
 use crate::plan;
 use crate::release::{self, Migration, Release};
+use crate::settings::Settings;
 use crate::status::{self, Facts};
 use crate::telemetry::{Metrics, note_trace};
 use crate::validate::{self, ValidPlatform};
@@ -67,6 +68,8 @@ pub struct Context {
     pub kubernetes: Kubernetes,
     /// The API for statuses.
     pub client: Client,
+    /// What the cluster's administrator has set.
+    pub settings: Arc<Settings>,
     /// Events.
     pub notices: Notices,
     /// Metrics.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Children;
+use super::{Area, Children};
 use crate::child::{ChildId, ChildKind, Live};
 
 /// The children of all platforms.
@@ -15,9 +15,9 @@ pub struct Cache(Mutex<Objects>);
 struct Objects {
     namespaces: HashMap<String, Children>,
     /// Objects that we deleted: a late event must not bring them back.
-    deleted: HashMap<String, ChildKind>,
-    /// What a list that is under way has shown, by kind.
-    lists: HashMap<ChildKind, List>,
+    deleted: HashMap<String, (ChildKind, String)>,
+    /// What a list that is under way has shown, by kind and by the namespace that is listed.
+    lists: HashMap<(ChildKind, Area), List>,
 }
 
 #[derive(Default)]
@@ -44,9 +44,11 @@ impl Cache {
     /// Takes an object over, unless a newer state is known. Returns the former state.
     pub fn put(&self, live: Arc<Live>) -> Option<Arc<Live>> {
         let mut objects = self.lock();
-        if let Some(list) = objects.lists.get_mut(&live.id.kind) {
-            list.seen.insert((live.namespace.clone(), live.id.name.clone()));
-            list.newest = list.newest.max(live.resource_version);
+        for area in [None, Some(live.namespace.clone())] {
+            if let Some(list) = objects.lists.get_mut(&(live.id.kind, area)) {
+                list.seen.insert((live.namespace.clone(), live.id.name.clone()));
+                list.newest = list.newest.max(live.resource_version);
+            }
         }
         objects.put(live)
     }
@@ -63,25 +65,30 @@ impl Cache {
     /// We deleted an object, and it is gone at once.
     pub fn deleted(&self, namespace: &str, id: &ChildId, uid: &str) {
         let mut objects = self.lock();
-        objects.deleted.insert(uid.to_owned(), id.kind);
+        let place = (id.kind, namespace.to_owned());
+        objects.deleted.insert(uid.to_owned(), place);
         objects.remove(namespace, id, |known| known.uid == uid);
     }
 
     /// A list of a kind begins.
-    pub fn list_begins(&self, kind: ChildKind) {
-        self.lock().lists.insert(kind, List::default());
+    pub fn list_begins(&self, kind: ChildKind, area: &Area) {
+        self.lock().lists.insert((kind, area.clone()), List::default());
     }
 
     /// A list of a kind is complete: what it did not show is gone. Returns what was taken out.
-    pub fn list_ends(&self, kind: ChildKind) -> Vec<Arc<Live>> {
+    pub fn list_ends(&self, kind: ChildKind, area: &Area) -> Vec<Arc<Live>> {
         let mut objects = self.lock();
-        let Some(list) = objects.lists.remove(&kind) else {
+        let Some(list) = objects.lists.remove(&(kind, area.clone())) else {
             return Vec::new();
         };
+        let listed = |namespace: &String| area.as_ref().is_none_or(|area| area == namespace);
         // No event from before the list comes any more.
-        objects.deleted.retain(|_, deleted| *deleted != kind);
+        objects
+            .deleted
+            .retain(|_, (deleted, namespace)| *deleted != kind || !listed(namespace));
         let mut gone = Vec::new();
-        for children in objects.namespaces.values_mut() {
+        let namespaces = objects.namespaces.iter_mut();
+        for (_, children) in namespaces.filter(|(namespace, _)| listed(namespace)) {
             children.retain(|id, live| {
                 let keep = id.kind != kind
                     || list.seen.contains(&(live.namespace.clone(), id.name.clone()))

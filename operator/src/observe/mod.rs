@@ -4,6 +4,7 @@
 mod cache;
 mod observed;
 mod references;
+mod scope;
 mod watch;
 
 pub use cache::Cache;
@@ -13,8 +14,9 @@ use kube_runtime::reflector::ObjectRef;
 use logistics_kafka_admin::Trust;
 pub use observed::{Children, Observed};
 pub use references::{RefKind, Reference, References};
+pub use scope::{Area, Scope, ScopeError};
 pub(crate) use watch::expect_watches;
-pub use watch::{Scope, watch_children, watch_platforms};
+pub use watch::{Platforms, watch_children, watch_platforms};
 
 use crate::api::LogisticsPlatform;
 use crate::backend::kafka::{self, Kafka};

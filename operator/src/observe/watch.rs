@@ -1,19 +1,20 @@
-//! The watches: one for platforms, one for each kind of child. Each has its own back-off, so that one that fails slows
-//! down no other.
+//! The watches: one for platforms and one for each kind of child, in each namespace or in all at once. Each has its own
+//! back-off, so that one that fails slows down no other.
 
+use std::collections::HashSet;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use kube::core::{DeserializeGuard, DynamicObject};
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::reflector::ObjectRef;
-use kube_runtime::reflector::store::Writer;
+use kube_runtime::reflector::store::{Store, Writer};
 use kube_runtime::watcher::{self, Event, watcher};
 use tracing::{error, warn};
 
-use super::Sources;
+use super::{Area, Scope, Sources};
 use crate::api::LogisticsPlatform;
 use crate::backend::Trigger;
 use crate::child::{ChildKind, Live};
@@ -23,24 +24,26 @@ use crate::telemetry::Health;
 /// Name of the platforms' watch in [`Health`].
 const PLATFORMS: &str = "LogisticsPlatform";
 
-/// Which namespaces are watched.
-#[derive(Clone, Debug, Default)]
-pub struct Scope {
-    /// One namespace; `None` watches all.
-    pub namespace: Option<String>,
+/// Name of a watch in [`Health`].
+fn watch_name(kind: &str, area: &Area) -> String {
+    match area {
+        Some(namespace) => format!("{kind} in {namespace}"),
+        None => kind.to_owned(),
+    }
 }
 
 /// Watches the children of a kind; never ends.
 pub async fn watch_children(
     client: Client,
-    scope: Scope,
+    area: Area,
     kind: ChildKind,
     sources: Arc<Sources>,
     trigger: Trigger,
     health: Arc<Health>,
 ) {
     let resource = kind.resource();
-    let api: Api<DynamicObject> = match &scope.namespace {
+    let name = watch_name(kind.name(), &area);
+    let api: Api<DynamicObject> = match &area {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
@@ -49,18 +52,18 @@ pub async fn watch_children(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                health.progressed(kind.name());
+                health.progressed(&name);
                 let synced = matches!(event, Event::InitDone);
-                for platform in take_over(&sources, kind, event) {
+                for platform in take_over(&sources, kind, &area, event) {
                     trigger(platform);
                 }
                 if synced {
-                    health.synced(kind.name());
+                    health.synced(&name);
                 }
             }
             Err(error) => {
-                health.failed(kind.name());
-                warn!(kind = kind.name(), %error, "watch failed, it is tried again");
+                health.failed(&name);
+                warn!(kind = name, %error, "watch failed, it is tried again");
             }
         }
     }
@@ -70,15 +73,16 @@ pub async fn watch_children(
 fn take_over(
     sources: &Sources,
     kind: ChildKind,
+    area: &Area,
     event: Event<DynamicObject>,
 ) -> Vec<ObjectRef<LogisticsPlatform>> {
     let cache = &sources.cache;
     let concerned: Vec<Arc<Live>> = match event {
         Event::Init => {
-            cache.list_begins(kind);
+            cache.list_begins(kind, area);
             Vec::new()
         }
-        Event::InitDone => cache.list_ends(kind),
+        Event::InitDone => cache.list_ends(kind, area),
         Event::Apply(object) | Event::InitApply(object) => {
             let live = Live::new(kind, object);
             // Its former state may name the platform that the object was taken from.
@@ -99,56 +103,123 @@ fn take_over(
     platforms
 }
 
+/// The platforms of all watches.
+pub struct Platforms {
+    writer: Mutex<Writer<LogisticsPlatform>>,
+    reader: Store<LogisticsPlatform>,
+}
+
+impl Default for Platforms {
+    fn default() -> Self {
+        let mut writer = Writer::<LogisticsPlatform>::default();
+        // Whoever reads need not wait: Health tells when all lists are complete.
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        Self {
+            reader: writer.as_reader(),
+            writer: Mutex::new(writer),
+        }
+    }
+}
+
+impl Platforms {
+    /// What is known, for readers.
+    #[must_use]
+    pub fn reader(&self) -> Store<LogisticsPlatform> {
+        self.reader.clone()
+    }
+
+    fn put(&self, platform: LogisticsPlatform) {
+        self.write(&Event::Apply(platform));
+    }
+
+    fn remove(&self, platform: LogisticsPlatform) {
+        self.write(&Event::Delete(platform));
+    }
+
+    fn write(&self, event: &Event<LogisticsPlatform>) {
+        self.writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apply_watcher_event(event);
+    }
+
+    /// The platforms of an area that a complete list did not show.
+    fn unlisted(
+        &self,
+        area: &Area,
+        listed: &HashSet<ObjectRef<LogisticsPlatform>>,
+    ) -> Vec<Arc<LogisticsPlatform>> {
+        self.reader.state_filter(|platform| {
+            let inside = area.is_none() || platform.metadata.namespace == *area;
+            inside && !listed.contains(&ObjectRef::from_obj(platform))
+        })
+    }
+}
+
 /// Watches platforms; never ends. One that cannot be read does not end the watch: it is reported and left alone.
 pub async fn watch_platforms(
     client: Client,
-    scope: Scope,
-    mut store: Writer<LogisticsPlatform>,
+    area: Area,
+    platforms: Arc<Platforms>,
     trigger: Trigger,
     forget: impl Fn(&ObjectRef<LogisticsPlatform>) + Send,
     health: Arc<Health>,
 ) {
-    let api: Api<DeserializeGuard<LogisticsPlatform>> = match &scope.namespace {
+    let name = watch_name(PLATFORMS, &area);
+    let api: Api<DeserializeGuard<LogisticsPlatform>> = match &area {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
     let mut events = pin!(watcher(api, watcher::Config::default()).default_backoff());
+    let mut listed = HashSet::new();
     while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                health.progressed(PLATFORMS);
-                let synced = matches!(event, Event::InitDone);
-                let deleted = matches!(event, Event::Delete(_));
-                let Some(event) = readable(event) else { continue };
-                let platform = match &event {
-                    Event::Apply(platform) | Event::InitApply(platform) | Event::Delete(platform) => {
-                        Some(ObjectRef::from_obj(platform))
-                    }
-                    Event::Init | Event::InitDone => None,
-                };
-                store.apply_watcher_event(&event);
-                match platform {
-                    Some(platform) if deleted => forget(&platform),
-                    Some(platform) => trigger(platform),
-                    None => {}
-                }
-                if synced {
-                    health.synced(PLATFORMS);
-                }
-            }
+        let event = match event {
+            Ok(event) => event,
             Err(error) => {
-                health.failed(PLATFORMS);
-                warn!(kind = PLATFORMS, %error, "watch failed, it is tried again");
+                health.failed(&name);
+                warn!(kind = name, %error, "watch failed, it is tried again");
+                continue;
+            }
+        };
+        health.progressed(&name);
+        let listing = matches!(event, Event::InitApply(_));
+        let Some(event) = readable(event) else { continue };
+        match event {
+            Event::Init => listed.clear(),
+            Event::Apply(platform) | Event::InitApply(platform) => {
+                let key = ObjectRef::from_obj(&platform);
+                if listing {
+                    listed.insert(key.clone());
+                }
+                platforms.put(platform);
+                trigger(key);
+            }
+            Event::Delete(platform) => {
+                let key = ObjectRef::from_obj(&platform);
+                platforms.remove(platform);
+                forget(&key);
+            }
+            Event::InitDone => {
+                for gone in platforms.unlisted(&area, &listed) {
+                    let key = ObjectRef::from_obj(&*gone);
+                    platforms.remove((*gone).clone());
+                    forget(&key);
+                }
+                listed.clear();
+                health.synced(&name);
             }
         }
     }
 }
 
 /// Names the watches that have to deliver before the operator is ready.
-pub(crate) fn expect_watches(health: &Health) {
-    health.expect(PLATFORMS);
-    for kind in ChildKind::ALL {
-        health.expect(kind.name());
+pub(crate) fn expect_watches(scope: &Scope, health: &Health) {
+    for area in scope.areas() {
+        health.expect(&watch_name(PLATFORMS, &area));
+        for kind in ChildKind::ALL {
+            health.expect(&watch_name(kind.name(), &area));
+        }
     }
 }
 

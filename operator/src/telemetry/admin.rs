@@ -21,7 +21,7 @@ const STALLED: Duration = Duration::from_mins(10);
 
 /// Which watches have delivered, and which fail.
 #[derive(Default)]
-pub struct Health(Mutex<HashMap<&'static str, Watch>>);
+pub struct Health(Mutex<HashMap<String, Watch>>);
 
 #[derive(Default)]
 struct Watch {
@@ -30,33 +30,32 @@ struct Watch {
 }
 
 impl Health {
-    fn change(&self, kind: &'static str, act: impl FnOnce(&mut Watch)) {
-        act(self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(kind)
-            .or_default());
+    fn change(&self, watch: &str, act: impl FnOnce(&mut Watch)) {
+        let mut watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match watches.get_mut(watch) {
+            Some(known) => act(known),
+            None => act(watches.entry(watch.to_owned()).or_default()),
+        }
     }
 
     /// A watch is started.
-    pub fn expect(&self, kind: &'static str) {
-        self.change(kind, |_| {});
+    pub fn expect(&self, watch: &str) {
+        self.change(watch, |_| {});
     }
 
     /// A watch has delivered all objects.
-    pub fn synced(&self, kind: &'static str) {
-        self.change(kind, |watch| watch.synced = true);
+    pub fn synced(&self, watch: &str) {
+        self.change(watch, |watch| watch.synced = true);
     }
 
     /// A watch has delivered something.
-    pub fn progressed(&self, kind: &'static str) {
-        self.change(kind, |watch| watch.failing_since = None);
+    pub fn progressed(&self, watch: &str) {
+        self.change(watch, |watch| watch.failing_since = None);
     }
 
     /// A watch has failed.
-    pub fn failed(&self, kind: &'static str) {
-        self.change(kind, |watch| {
+    pub fn failed(&self, watch: &str) {
+        self.change(watch, |watch| {
             watch.failing_since.get_or_insert_with(Instant::now);
         });
     }

@@ -20,6 +20,10 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     polls: Family<PollLabels, Counter>,
     platforms: Gauge,
+    leader: Gauge,
+    lease_transitions: Family<EventLabels, Counter>,
+    lease_requests: Family<LeaseLabels, Counter>,
+    writes_dropped: Family<KindLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,6 +46,22 @@ struct RequestLabels {
 struct PollLabels {
     backend: &'static str,
     result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    event: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LeaseLabels {
+    verb: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
 }
 
 impl Metrics {
@@ -79,6 +99,17 @@ impl Metrics {
             "LogisticsPlatform objects that are watched",
             platforms.clone(),
         );
+        let leader = Gauge::default();
+        registry.register("leader", "1 while this operator leads, else 0", leader.clone());
+        let lease_transitions = Family::<EventLabels, Counter>::default();
+        let help = "Changes of leadership by event: acquired, lost, released";
+        registry.register("lease_transitions", help, lease_transitions.clone());
+        let lease_requests = Family::<LeaseLabels, Counter>::default();
+        let help = "Requests for the Lease by verb and result: ok, error";
+        registry.register("lease_requests", help, lease_requests.clone());
+        let writes_dropped = Family::<KindLabels, Counter>::default();
+        let help = "Writes that were dropped because another operator leads, by kind of what would have been written";
+        registry.register("writes_dropped", help, writes_dropped.clone());
         Arc::new(Self {
             registry,
             reconciles,
@@ -87,6 +118,10 @@ impl Metrics {
             requests,
             polls,
             platforms,
+            leader,
+            lease_transitions,
+            lease_requests,
+            writes_dropped,
         })
     }
 
@@ -129,6 +164,29 @@ impl Metrics {
     /// How many platforms are watched.
     pub fn platforms(&self, count: usize) {
         self.platforms.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Whether this operator leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    /// The leadership changed.
+    pub fn lease_transition(&self, event: &'static str) {
+        self.lease_transitions.get_or_create(&EventLabels { event }).inc();
+    }
+
+    /// The Lease was read or written.
+    pub fn lease_request(&self, verb: &'static str, ok: bool) {
+        let result = if ok { "ok" } else { "error" };
+        self.lease_requests
+            .get_or_create(&LeaseLabels { verb, result })
+            .inc();
+    }
+
+    /// A write was dropped because another operator leads.
+    pub fn write_dropped(&self, kind: &'static str) {
+        self.writes_dropped.get_or_create(&KindLabels { kind }).inc();
     }
 
     /// The metrics as text.

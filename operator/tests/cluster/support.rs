@@ -12,9 +12,9 @@ use kube::core::DynamicObject;
 use kube::{Client, Config, ResourceExt};
 use logistics_operator::api::{self, LogisticsPlatform};
 use logistics_operator::child::{ChildId, ChildKind};
-use logistics_operator::controller;
+use logistics_operator::controller::{self, Parts};
 use logistics_operator::observe::Scope;
-use logistics_operator::telemetry::{Health, Metrics};
+use logistics_operator::telemetry::Metrics;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -53,15 +53,14 @@ impl Operator {
     }
 
     pub(crate) fn start(client: Client, namespace: &str) -> Self {
-        let (metrics, health) = (Metrics::new(), Arc::new(Health::default()));
-        let stop = CancellationToken::new();
-        let scope = Scope {
-            namespace: Some(namespace.into()),
+        let parts = Parts {
+            scope: Scope::one(namespace),
+            ..Parts::new(client)
         };
-        let run = controller::run(client, scope, health, metrics.clone(), stop.clone());
+        let stop = CancellationToken::new();
         Self {
-            metrics,
-            task: tokio::spawn(run),
+            metrics: parts.metrics.clone(),
+            task: tokio::spawn(controller::run(parts, stop.clone())),
             stop,
         }
     }

@@ -7,9 +7,13 @@ use super::Cache;
 use crate::child::{ChildKind, Live};
 
 fn live(name: &str, version: u64) -> Arc<Live> {
+    live_in("n", name, version)
+}
+
+fn live_in(namespace: &str, name: &str, version: u64) -> Arc<Live> {
     let object: DynamicObject = serde_json::from_value(json!({
         "metadata": {
-            "name": name, "namespace": "n", "uid": format!("u-{name}"), "resourceVersion": version.to_string(),
+            "name": name, "namespace": namespace, "uid": format!("u-{name}"), "resourceVersion": version.to_string(),
             "ownerReferences": [{"apiVersion": "a", "kind": "K", "name": "p", "uid": "owner", "controller": true}],
         },
     }))
@@ -62,15 +66,30 @@ fn a_late_event_does_not_bring_back_what_we_deleted() {
 fn a_list_takes_out_what_it_does_not_show_unless_we_wrote_it_meanwhile() {
     let cache = Cache::default();
     cache.put(live("old", 3));
-    cache.list_begins(ChildKind::Service);
+    cache.list_begins(ChildKind::Service, &None);
     cache.put(live("a", 5));
     let gone: Vec<_> = cache
-        .list_ends(ChildKind::Service)
+        .list_ends(ChildKind::Service, &None)
         .iter()
         .map(|live| live.id.name.clone())
         .collect();
     assert_eq!(gone, ["old"]);
     assert_eq!(versions(&cache), [5]);
+}
+
+#[test]
+fn a_list_of_a_namespace_tells_nothing_about_others() {
+    let cache = Cache::default();
+    let area = Some("n".to_owned());
+    cache.put(live("gone", 3));
+    cache.put(live_in("m", "elsewhere", 3));
+    cache.list_begins(ChildKind::Service, &area);
+    cache.put(live_in("m", "later", 9));
+    cache.put(live("a", 5));
+    let gone = cache.list_ends(ChildKind::Service, &area);
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert_eq!(versions(&cache), [5]);
+    assert_eq!(cache.children("m", "owner", "p").len(), 2);
 }
 
 #[test]
