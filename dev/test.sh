@@ -26,7 +26,7 @@ run() {
 
 dev/prerequisites.sh
 trap finish EXIT
-dev tools
+dev tools cluster judges
 run cargo test --no-fail-fast --workspace --exclude dev-e2e
 dev images
 dev up

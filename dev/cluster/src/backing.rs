@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::images::{Archive, BackingImages, NONROOT};
 use crate::node::NODE_NAME;
-use crate::{Cluster, Kubectl, Network, credentials, wait};
+use crate::{Cluster, Kubectl, Network, credentials, metrics_server, wait};
 
 /// Where the host reaches a backing service: a port of the node.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ const VOLUMES_LIMIT: Duration = Duration::from_mins(1);
 
 /// All manifests as they are in the checkout: a change means another cluster.
 pub(crate) fn manifests() -> Vec<&'static str> {
-    [NAMESPACES, COREDNS, VOLUME]
+    [NAMESPACES, COREDNS, VOLUME, metrics_server::MANIFEST]
         .into_iter()
         .chain(SERVICES)
         .collect()
@@ -209,7 +209,7 @@ fn has_keys(cluster: &Cluster, kubectl: &Kubectl) -> Result<bool> {
 }
 
 /// Puts values in the place of `${name}`.
-fn render(template: &str, values: &[(&str, String)]) -> Result<String> {
+pub(crate) fn render(template: &str, values: &[(&str, String)]) -> Result<String> {
     let mut text = template.to_owned();
     for (name, value) in values {
         text = text.replace(&format!("${{{name}}}"), value);
@@ -255,6 +255,7 @@ mod tests {
         let images = BackingImages {
             pause: archive("pause"),
             coredns: archive("coredns"),
+            metrics_server: archive("metrics-server"),
             postgres: archive("postgres"),
             kafka: archive("kafka"),
             registry: archive("registry"),

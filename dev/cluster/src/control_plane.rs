@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::node::NODE_NAME;
 use crate::pki::{Authority, Identity, signing_keys, write, write_private};
 use crate::process::Spec;
-use crate::{Cluster, Network};
+use crate::{Cluster, Network, metrics_server};
 
 const ETCD: &str = "http://127.0.0.1:2379";
 /// The API server's port on the node's address.
@@ -40,6 +40,7 @@ pub(crate) fn keys(cluster: &Cluster, network: Network) -> Result<()> {
     authority
         .issue("front-proxy", None, &[])?
         .write(&pki, "front-proxy")?;
+    metrics_server::keys(cluster, &authority)?;
     authority
         .issue("kube-apiserver-kubelet-client", Some("system:masters"), &[])?
         .write(&pki, "kubelet-client")?;

@@ -34,9 +34,9 @@ enum Do {
     #[command(after_help = "Example: dev prerequisites")]
     Prerequisites,
     /// Build the pinned tools that are missing in the cache.
-    #[command(after_help = "Example: dev tools kubernetes helm")]
+    #[command(after_help = "Example: dev tools cluster judges")]
     Tools {
-        /// Which ones; all of the cluster's when none is named.
+        /// Single tools, or the sets cluster, judges and bench; the cluster's when none is named.
         names: Vec<String>,
     },
     /// Print where an installed tool is.
@@ -227,11 +227,20 @@ fn running() -> Result<Cluster> {
 fn build_tools(names: &[String]) -> Result<()> {
     let mut tools = Vec::new();
     for name in names {
-        let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == name) else {
-            let known = Tool::ALL.map(Tool::name).join(", ");
-            bail!("unknown tool `{name}`; known are: {known}");
-        };
-        tools.push(tool);
+        match name.as_str() {
+            "cluster" => tools.extend(Tool::CLUSTER),
+            "judges" => tools.extend(Tool::JUDGES),
+            "bench" => tools.extend(Tool::BENCH),
+            single => {
+                let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == single) else {
+                    let known = Tool::ALL.map(Tool::name).join(", ");
+                    bail!(
+                        "unknown tool `{single}`; known are the sets cluster, judges and bench, and: {known}"
+                    );
+                };
+                tools.push(tool);
+            }
+        }
     }
     install(if tools.is_empty() { &Tool::CLUSTER } else { &tools })?;
     eprintln!("✓ tools");

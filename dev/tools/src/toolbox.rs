@@ -121,6 +121,70 @@ impl Toolbox {
         self.dir(Tool::CargoDeny).join("bin/cargo-deny")
     }
 
+    /// The cluster's source of pods' CPU and memory.
+    #[must_use]
+    pub fn metrics_server(&self) -> PathBuf {
+        self.dir(Tool::MetricsServer).join("bin/metrics-server")
+    }
+
+    /// kubeconform.
+    #[must_use]
+    pub fn kubeconform(&self) -> PathBuf {
+        self.dir(Tool::Kubeconform).join("bin/kubeconform")
+    }
+
+    /// kube-score.
+    #[must_use]
+    pub fn kube_score(&self) -> PathBuf {
+        self.dir(Tool::KubeScore).join("bin/kube-score")
+    }
+
+    /// The folder with the custom resources of the Prometheus operator.
+    #[must_use]
+    pub fn prometheus_operator_crds(&self) -> PathBuf {
+        self.dir(Tool::PrometheusOperator).join("crds")
+    }
+
+    /// kwok.
+    #[must_use]
+    pub fn kwok(&self) -> PathBuf {
+        self.dir(Tool::Kwok).join("bin/kwok")
+    }
+
+    /// The Argo Rollouts controller.
+    #[must_use]
+    pub fn argo_rollouts(&self) -> PathBuf {
+        self.dir(Tool::ArgoRollouts).join("bin/rollouts-controller")
+    }
+
+    /// The folder with the custom resources of [`Self::argo_rollouts`].
+    #[must_use]
+    pub fn argo_rollouts_crds(&self) -> PathBuf {
+        self.dir(Tool::ArgoRollouts).join("crds")
+    }
+
+    /// Flagger.
+    #[must_use]
+    pub fn flagger(&self) -> PathBuf {
+        self.dir(Tool::Flagger).join("bin/flagger")
+    }
+
+    /// The folder with the custom resources of [`Self::flagger`].
+    #[must_use]
+    pub fn flagger_crds(&self) -> PathBuf {
+        self.dir(Tool::Flagger).join("crds")
+    }
+
+    /// promtool, which comes from the system's packages.
+    pub fn promtool(&self) -> Result<PathBuf, ToolError> {
+        prerequisites::find("promtool")
+    }
+
+    /// Prometheus, which comes from the system's packages.
+    pub fn prometheus(&self) -> Result<PathBuf, ToolError> {
+        prerequisites::find("prometheus")
+    }
+
     /// etcd, which comes from the system's packages.
     pub fn etcd(&self) -> Result<PathBuf, ToolError> {
         prerequisites::find("etcd")

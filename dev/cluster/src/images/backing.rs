@@ -15,16 +15,18 @@ use crate::command::output;
 pub struct BackingImages {
     pub(crate) pause: Archive,
     pub(crate) coredns: Archive,
+    pub(crate) metrics_server: Archive,
     pub(crate) postgres: Archive,
     pub(crate) kafka: Archive,
     pub(crate) registry: Archive,
 }
 
 impl BackingImages {
-    pub(crate) fn archives(&self) -> [&Archive; 5] {
+    pub(crate) fn archives(&self) -> [&Archive; 6] {
         [
             &self.pause,
             &self.coredns,
+            &self.metrics_server,
             &self.postgres,
             &self.kafka,
             &self.registry,
@@ -46,6 +48,10 @@ pub fn backing(builder: &Builder, tools: &Toolbox, sources: &Path) -> Result<Bac
         coredns: build(
             "coredns",
             &RootFs::base().file(tools.coredns(), "usr/bin/coredns"),
+        )?,
+        metrics_server: build(
+            "metrics-server",
+            &RootFs::base().file(tools.metrics_server(), "usr/bin/metrics-server"),
         )?,
         postgres: build("postgres", &postgres(tools, sources)?)?,
         kafka: build("kafka", &kafka(tools, sources)?)?,
