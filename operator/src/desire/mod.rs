@@ -5,6 +5,7 @@ mod controller_revision;
 mod deployment;
 mod migrate_job;
 mod object;
+mod offline;
 mod pod;
 mod secret;
 mod service;
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 
 pub use controller_revision::HISTORY;
 use logistics_schemas::Workload;
+pub use offline::offline;
 
 use crate::backend::{kafka, registry};
 use crate::child::{Child, ChildId, ChildKind};
