@@ -42,7 +42,7 @@ enum Do {
     /// Print where an installed tool is.
     #[command(after_help = "Example: dev path kubectl")]
     Path {
-        /// A program: kubectl, helm or cargo-deny.
+        /// A program: kubectl, helm, cargo-deny, kubeconform or kube-score.
         program: String,
     },
     /// Build the images of the operator and the workloads; prints repository and tags.
@@ -252,7 +252,11 @@ fn print_path(program: &str) -> Result<()> {
         "kubectl" => install(&[Tool::Kubernetes])?.kubectl(),
         "helm" => install(&[Tool::Helm])?.helm(),
         "cargo-deny" => install(&[Tool::CargoDeny])?.cargo_deny(),
-        other => bail!("unknown program `{other}`; known are: kubectl, helm, cargo-deny"),
+        "kubeconform" => install(&[Tool::Kubeconform])?.kubeconform(),
+        "kube-score" => install(&[Tool::KubeScore])?.kube_score(),
+        other => {
+            bail!("unknown program `{other}`; known are: kubectl, helm, cargo-deny, kubeconform, kube-score")
+        }
     };
     say(&path.display().to_string())
 }
