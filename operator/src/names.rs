@@ -62,6 +62,12 @@ impl Names<'_> {
         format!("{}-{workload}", self.0.name)
     }
 
+    /// Headless Service of a workload: its name resolves to the addresses of the pods that take calls.
+    #[must_use]
+    pub fn pods(self, workload: Workload) -> String {
+        format!("{}-{workload}-pods", self.0.name)
+    }
+
     /// Deployment, Service and ControllerRevision of a workload's revision.
     #[must_use]
     pub fn revision(self, workload: Workload, revision: &str) -> String {
@@ -167,6 +173,7 @@ mod tests {
             for name in [
                 names.revision(workload, &hash),
                 names.credentials(workload),
+                names.pods(workload),
                 names.migrate_job(&hash),
                 // PostgreSQL cuts longer names off.
                 names.database_role(workload),

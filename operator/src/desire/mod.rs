@@ -98,7 +98,7 @@ pub fn desire(
     children.extend(
         Workload::ALL
             .into_iter()
-            .map(|workload| service::apex(context, workload)),
+            .flat_map(|workload| service::of_workload(context, workload)),
     );
     // The same configuration in two revisions is one object.
     let mut seen = BTreeSet::new();

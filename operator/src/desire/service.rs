@@ -1,8 +1,8 @@
-//! Services: one for each revision that runs, and the apex Service of a workload, which clients call.
+//! Services: one for each revision that runs, and two of a workload, which clients call: the apex and its pods.
 //!
-//! All are of type `ClusterIP`, not headless: routes of a mesh or of the Gateway API weigh Services that have an address,
-//! and `kubectl port-forward` wants one too. A gRPC client that is to spread its calls over pods without a mesh opens
-//! several connections, which the services end after `max_connection_age`.
+//! The apex has an address: routes of a mesh or of the Gateway API weigh Services that have one, and `kubectl
+//! port-forward` wants one too. But a gRPC client keeps its connection, and with it one pod. The headless Service next to
+//! it gives the pods' own addresses to clients that spread their calls themselves (docs/clients.md).
 
 use logistics_schemas::Workload;
 use serde_json::{Value, json};
@@ -38,27 +38,34 @@ pub(super) fn of_revision(context: Context<'_>, revision: &Revision) -> Child {
     object::child(context, ChildKind::Service, name, &labels, fields)
 }
 
-/// The Service that clients call; it selects the revision that takes calls.
-pub(super) fn apex(context: Context<'_>, workload: Workload) -> Child {
+/// The Services that clients call: the apex, and the headless one with the same pods. Both select the revision that takes
+/// calls.
+pub(super) fn of_workload(context: Context<'_>, workload: Workload) -> [Child; 2] {
     let names = context.names;
     let route = context
         .release
         .workloads
         .get(&workload)
         .map_or("", |release| release.route.as_str());
-    let fields = json!({
-        "spec": {
-            "type": "ClusterIP",
-            "selector": names.selector(workload, route),
-            "ports": [grpc()],
-        },
+    let spec = json!({
+        "type": "ClusterIP",
+        "selector": names.selector(workload, route),
+        "ports": [grpc()],
     });
+    let mut headless = spec.clone();
+    headless["clusterIP"] = json!("None");
     let labels = names.component_labels(workload.name());
-    object::child(
-        context,
-        ChildKind::Service,
-        names.workload(workload),
-        &labels,
-        fields,
-    )
+    let service = |name, spec: Value| {
+        object::child(
+            context,
+            ChildKind::Service,
+            name,
+            &labels,
+            json!({ "spec": spec }),
+        )
+    };
+    [
+        service(names.workload(workload), spec),
+        service(names.pods(workload), headless),
+    ]
 }

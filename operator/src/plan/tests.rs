@@ -178,6 +178,6 @@ fn only_the_newest_revisions_are_kept() {
             crate::desire::HISTORY + 1
         );
         assert_eq!(of_workload(ChildKind::Deployment), 1);
-        assert_eq!(of_workload(ChildKind::Service), 2);
+        assert_eq!(of_workload(ChildKind::Service), 3);
     }
 }
