@@ -10,15 +10,15 @@ use futures::channel::mpsc;
 use kube::Client;
 use kube_runtime::controller::{Action, Config, Error, applier};
 use kube_runtime::reflector::ObjectRef;
-use rand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::api::LogisticsPlatform;
 use crate::apply::Kubernetes;
-use crate::backend::Trigger;
+use crate::backend::{Outside, Trigger};
 use crate::child::ChildKind;
+use crate::jitter::jitter;
 use crate::notice::Notices;
 use crate::observe::{Platforms, Scope, Sources, watch_children, watch_platforms};
 use crate::reconcile::{Context, ReconcileError, reconcile};
@@ -41,10 +41,10 @@ struct Backoff(Mutex<HashMap<ObjectRef<LogisticsPlatform>, u32>>);
 impl Backoff {
     fn next(&self, platform: ObjectRef<LogisticsPlatform>) -> Duration {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failures.entry(platform).or_default();
+        let count = failures.entry(platform.clone()).or_default();
         let pause = BACKOFF.0.saturating_mul(1 << (*count).min(16)).min(BACKOFF.1);
         *count += 1;
-        pause.mul_f64(rand::rng().random_range(0.75..1.25))
+        jitter(pause, 0.75..1.25, &(platform, *count))
     }
 
     fn reset(&self, platform: &ObjectRef<LogisticsPlatform>) {
@@ -59,6 +59,8 @@ impl Backoff {
 pub struct Parts {
     /// The API server, with the operator's rights.
     pub client: Client,
+    /// How Kafka and the schema registry are reached.
+    pub outside: Outside,
     /// Which namespaces are watched.
     pub scope: Scope,
     /// What the cluster's administrator has set.
@@ -75,6 +77,7 @@ impl Parts {
     pub fn new(client: Client) -> Self {
         Self {
             client,
+            outside: Outside::default(),
             scope: Scope::default(),
             settings: Arc::default(),
             health: Arc::default(),
@@ -87,6 +90,7 @@ impl Parts {
 pub async fn run(parts: Parts, stop: CancellationToken) {
     let Parts {
         client,
+        outside,
         scope,
         settings,
         health,
@@ -98,7 +102,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
         let _ = queue.unbounded_send(platform);
     });
     let context = Arc::new(Context {
-        sources: Arc::new(Sources::new(client.clone(), &trigger, &metrics)),
+        sources: Arc::new(Sources::new(client.clone(), outside, &trigger, &metrics)),
         kubernetes: Kubernetes::new(client.clone(), metrics.clone()),
         notices: Notices::new(client.clone(), metrics.clone()),
         client: client.clone(),

@@ -13,6 +13,7 @@ pub mod credential;
 pub mod desire;
 #[cfg(test)]
 mod fixture;
+mod jitter;
 pub mod leader;
 pub mod names;
 pub mod notice;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kube::{Client, Config};
+use logistics_operator::backend::Outside;
 use logistics_operator::controller::Parts;
 use logistics_operator::observe::Scope;
 use logistics_operator::settings::Settings;
@@ -113,6 +114,7 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     );
     let parts = Parts {
         client,
+        outside: Outside::default(),
         scope,
         settings: Arc::new(settings),
         health,

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
-use logistics_kafka_admin::{Admin, TopicDescription, TopicSpec, Trust};
-use logistics_operator::backend::kafka::{self, Change, Kafka, Target, Topic, Topics};
+use logistics_kafka_admin::{TopicDescription, TopicSpec, Trust};
+use logistics_operator::backend::kafka::{self, Change, Connection, Kafka, Target, Topic, Topics};
 use logistics_operator::backend::{Backend as _, BackendError, BackendPlan};
 use serde_json::{Value, json};
 use unreachable::within_the_limit;
@@ -24,8 +24,8 @@ fn target(bootstrap_servers: &str) -> Target {
     }
 }
 
-async fn broker() -> Result<Admin> {
-    Ok(Kafka.connect(&target(&dev_rig::shared::kafka().await?.bootstrap_servers))?)
+async fn broker() -> Result<Connection> {
+    Ok(Kafka::default().connect(&target(&dev_rig::shared::kafka().await?.bootstrap_servers))?)
 }
 
 /// The topics of a platform with this prefix on one broker.
@@ -38,13 +38,16 @@ fn topics(prefix: &str, change: &Value) -> Result<Vec<Topic>> {
     Ok(kafka::wanted(&valid))
 }
 
-async fn plan(admin: &Admin, wanted: &[Topic]) -> Result<BackendPlan<Change>> {
-    Ok(Kafka::plan(wanted, &Kafka.observe(admin, wanted).await?))
+async fn plan(admin: &Connection, wanted: &[Topic]) -> Result<BackendPlan<Change>> {
+    Ok(Kafka::plan(
+        wanted,
+        &Kafka::default().observe(admin, wanted).await?,
+    ))
 }
 
-async fn apply(admin: &Admin, wanted: &[Topic]) -> Result<()> {
+async fn apply(admin: &Connection, wanted: &[Topic]) -> Result<()> {
     for change in plan(admin, wanted).await?.changes {
-        Kafka.apply(admin, &change).await?;
+        Kafka::default().apply(admin, &change).await?;
     }
     Ok(())
 }
@@ -56,7 +59,7 @@ fn configs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String>
 }
 
 /// A broker learns of a change from its controller a moment after that has answered.
-async fn until_shown(admin: &Admin, topic: &str, is: impl Fn(&TopicDescription) -> bool) -> Result<()> {
+async fn until_shown(admin: &Connection, topic: &str, is: impl Fn(&TopicDescription) -> bool) -> Result<()> {
     let start = Instant::now();
     while !admin
         .describe(&[topic.to_owned()])
@@ -90,7 +93,7 @@ async fn missing_topics_are_made_as_wanted_and_then_nothing_is_left_to_do() -> R
     let admin = broker().await?;
     let wanted = topics("made.", &json!({"topics": {"retention": "36h"}}))?;
     assert!(
-        Kafka.observe(&admin, &wanted).await?.0.is_empty(),
+        Kafka::default().observe(&admin, &wanted).await?.0.is_empty(),
         "reading must not create"
     );
 
@@ -98,10 +101,10 @@ async fn missing_topics_are_made_as_wanted_and_then_nothing_is_left_to_do() -> R
     let creations: Vec<_> = wanted.iter().cloned().map(Change::Create).collect();
     assert_eq!(first.changes, creations);
     for change in &first.changes {
-        Kafka.apply(&admin, change).await?;
+        Kafka::default().apply(&admin, change).await?;
     }
 
-    let seen = Kafka.observe(&admin, &wanted).await?;
+    let seen = Kafka::default().observe(&admin, &wanted).await?;
     assert_eq!(Kafka::plan(&wanted, &seen), BackendPlan::default());
     assert_eq!(seen.0.len(), logistics_schemas::topics::ALL.len());
     for topic in &wanted {
@@ -125,9 +128,9 @@ async fn missing_topics_are_made_as_wanted_and_then_nothing_is_left_to_do() -> R
 
     // Two operators may plan the same at once; the second finds the work done.
     for change in &first.changes {
-        Kafka.apply(&admin, change).await?;
+        Kafka::default().apply(&admin, change).await?;
     }
-    assert_eq!(Kafka.observe(&admin, &wanted).await?, seen);
+    assert_eq!(Kafka::default().observe(&admin, &wanted).await?, seen);
     Ok(())
 }
 
@@ -164,10 +167,10 @@ async fn a_retention_changed_by_hand_is_repaired_and_keys_of_others_survive() ->
     );
     assert_eq!(drifted.refused, []);
     for _ in 0..2 {
-        Kafka.apply(&admin, &drifted.changes[0]).await?;
+        Kafka::default().apply(&admin, &drifted.changes[0]).await?;
     }
 
-    let seen = Kafka.observe(&admin, &wanted).await?;
+    let seen = Kafka::default().observe(&admin, &wanted).await?;
     assert_eq!(Kafka::plan(&wanted, &seen), BackendPlan::default());
     assert_eq!(own(&seen, topic, "retention.ms").as_deref(), Some(WEEK));
     assert_eq!(own(&seen, topic, "max.message.bytes").as_deref(), Some("2000000"));
@@ -190,7 +193,7 @@ async fn a_value_that_is_only_the_brokers_default_is_pinned() -> Result<()> {
     admin.create(&bare).await?;
     until_shown(&admin, &name, |_| true).await?;
 
-    let seen = Kafka.observe(&admin, &wanted).await?;
+    let seen = Kafka::default().observe(&admin, &wanted).await?;
     assert_eq!(
         seen.0[&name].configs["retention.ms"].value.as_deref(),
         Some(WEEK),
@@ -212,7 +215,7 @@ async fn other_partitions_are_told_and_left_alone() -> Result<()> {
     let admin = broker().await?;
     let few = topics("partitions.", &json!({}))?;
     apply(&admin, &few).await?;
-    let before = Kafka.observe(&admin, &few).await?;
+    let before = Kafka::default().observe(&admin, &few).await?;
 
     for (partitions, because) in [(4, "order"), (2, "cannot take partitions away")] {
         let wanted = topics("partitions.", &json!({"topics": {"partitions": partitions}}))?;
@@ -255,7 +258,7 @@ async fn other_partitions_are_told_and_left_alone() -> Result<()> {
         assert!(told.contains(part), "{part:?} is not in: {told}");
     }
     assert_eq!(
-        Kafka.observe(&admin, &few).await?,
+        Kafka::default().observe(&admin, &few).await?,
         before,
         "nothing was altered by planning"
     );
@@ -267,7 +270,7 @@ async fn a_topic_that_the_broker_refuses_is_told_with_its_name_and_a_remedy() ->
     let admin = broker().await?;
     let wanted = topics("refused.", &json!({"topics": {"replicationFactor": 3}}))?;
     let change = Change::Create(wanted[0].clone());
-    let error = Kafka
+    let error = Kafka::default()
         .apply(&admin, &change)
         .await
         .err()
@@ -281,13 +284,13 @@ async fn a_topic_that_the_broker_refuses_is_told_with_its_name_and_a_remedy() ->
     ] {
         assert!(error.message.contains(part), "{part:?} is not in: {error}");
     }
-    assert!(Kafka.observe(&admin, &wanted).await?.0.is_empty());
+    assert!(Kafka::default().observe(&admin, &wanted).await?.0.is_empty());
 
     let gone = Change::SetConfigs {
         topic: "refused.gone".to_owned(),
         configs: configs([("retention.ms", WEEK)]),
     };
-    let error = Kafka
+    let error = Kafka::default()
         .apply(&admin, &gone)
         .await
         .err()
@@ -300,7 +303,7 @@ async fn a_topic_that_the_broker_refuses_is_told_with_its_name_and_a_remedy() ->
 #[tokio::test]
 async fn a_broker_that_is_gone_is_an_error_in_time_and_found_again_when_it_is_back() -> Result<()> {
     let broker = dev_rig::kafka().await?;
-    let admin = Kafka.connect(&target(&broker.bootstrap_servers))?;
+    let admin = Kafka::default().connect(&target(&broker.bootstrap_servers))?;
     let wanted = topics("back.", &json!({}))?;
     apply(&admin, &wanted).await?;
 
@@ -308,7 +311,7 @@ async fn a_broker_that_is_gone_is_an_error_in_time_and_found_again_when_it_is_ba
     let error = unread(&admin, &wanted).await?;
     assert!(error.message.contains(&broker.bootstrap_servers), "{error}");
     let change = Change::Create(wanted[0].clone());
-    let error = within_the_limit(Kafka.apply(&admin, &change)).await?;
+    let error = within_the_limit(Kafka::default().apply(&admin, &change)).await?;
     println!("{error}");
     assert!(error.message.contains(&wanted[0].name), "{error}");
 
@@ -329,7 +332,11 @@ async fn a_broker_that_is_gone_is_an_error_in_time_and_found_again_when_it_is_ba
 #[tokio::test]
 async fn an_address_without_a_server_is_an_error_in_time() -> Result<()> {
     let address = unreachable::closed()?;
-    let error = unread(&Kafka.connect(&target(&address))?, &topics("", &json!({}))?).await?;
+    let error = unread(
+        &Kafka::default().connect(&target(&address))?,
+        &topics("", &json!({}))?,
+    )
+    .await?;
     assert!(error.message.contains(&address), "{error}");
     Ok(())
 }
@@ -338,7 +345,7 @@ async fn an_address_without_a_server_is_an_error_in_time() -> Result<()> {
 async fn a_server_that_says_nothing_is_an_error_in_time() -> Result<()> {
     let silent = unreachable::silent()?;
     unread(
-        &Kafka.connect(&target(&silent.address))?,
+        &Kafka::default().connect(&target(&silent.address))?,
         &topics("", &json!({}))?,
     )
     .await?;
@@ -352,7 +359,7 @@ async fn a_broker_without_tls_is_an_error_that_says_so() -> Result<()> {
         trust: Trust::System,
         ..target(&broker.bootstrap_servers)
     };
-    let error = unread(&Kafka.connect(&tls)?, &topics("", &json!({}))?).await?;
+    let error = unread(&Kafka::default().connect(&tls)?, &topics("", &json!({}))?).await?;
     assert!(error.message.to_lowercase().contains("ssl"), "{error}");
     Ok(())
 }
@@ -363,7 +370,7 @@ fn an_authority_that_is_no_certificate_is_told() -> Result<()> {
         trust: Trust::Pem("no certificate".to_owned()),
         ..target("127.0.0.1:9")
     };
-    let error = Kafka
+    let error = Kafka::default()
         .connect(&no_pem)
         .err()
         .ok_or_else(|| anyhow!("it was accepted"))?;
@@ -373,8 +380,8 @@ fn an_authority_that_is_no_certificate_is_told() -> Result<()> {
 }
 
 /// The error of a read, which must come within the limit of a call.
-async fn unread(admin: &Admin, wanted: &[Topic]) -> Result<BackendError> {
-    let error = within_the_limit(Kafka.observe(admin, wanted)).await?;
+async fn unread(admin: &Connection, wanted: &[Topic]) -> Result<BackendError> {
+    let error = within_the_limit(Kafka::default().observe(admin, wanted)).await?;
     println!("{error}");
     assert_eq!(error.reason, "Unreachable");
     Ok(error)

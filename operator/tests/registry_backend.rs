@@ -21,7 +21,7 @@ fn provide_tls() {
 fn connect(url: &str) -> Result<Connection> {
     provide_tls();
     let trust = Trust::Disabled;
-    Ok(Registry.connect(&Target {
+    Ok(Registry::default().connect(&Target {
         url: url.to_owned(),
         trust,
     })?)
@@ -43,13 +43,13 @@ fn subjects(prefix: &str, compatibility: &str) -> Result<Vec<Subject>> {
 async fn plan(connection: &Connection, wanted: &[Subject]) -> Result<BackendPlan<Change>> {
     Ok(Registry::plan(
         wanted,
-        &Registry.observe(connection, wanted).await?,
+        &Registry::default().observe(connection, wanted).await?,
     ))
 }
 
 async fn apply(connection: &Connection, wanted: &[Subject]) -> Result<()> {
     for change in plan(connection, wanted).await?.changes {
-        Registry.apply(connection, &change).await?;
+        Registry::default().apply(connection, &change).await?;
     }
     Ok(())
 }
@@ -81,10 +81,10 @@ async fn missing_subjects_are_registered_and_then_nothing_is_left_to_do() -> Res
     let first = plan(&connection, &wanted).await?;
     assert_eq!(first.changes.len(), 2 * wanted.len());
     for change in &first.changes {
-        Registry.apply(&connection, change).await?;
+        Registry::default().apply(&connection, change).await?;
     }
 
-    let seen = Registry.observe(&connection, &wanted).await?;
+    let seen = Registry::default().observe(&connection, &wanted).await?;
     assert_eq!(Registry::plan(&wanted, &seen), BackendPlan::default());
     for subject in &wanted {
         assert!(seen.has(subject), "{}", subject.name);
@@ -104,10 +104,10 @@ async fn missing_subjects_are_registered_and_then_nothing_is_left_to_do() -> Res
 
     // Two operators may plan the same at once; the second finds the work done.
     for change in &first.changes {
-        Registry.apply(&connection, change).await?;
+        Registry::default().apply(&connection, change).await?;
     }
     assert_eq!(
-        Registry.observe(&connection, &wanted).await?,
+        Registry::default().observe(&connection, &wanted).await?,
         seen,
         "no second version of the same schema"
     );
@@ -214,8 +214,8 @@ async fn an_incompatible_schema_is_told_with_its_subject_and_a_remedy() -> Resul
         order,
         "the mode decides whether the schema is taken, so it goes first"
     );
-    Registry.apply(&connection, &changes[0]).await?;
-    let error = refusal(Registry.apply(&connection, &changes[1]).await)?;
+    Registry::default().apply(&connection, &changes[0]).await?;
+    let error = refusal(Registry::default().apply(&connection, &changes[1]).await)?;
     assert_eq!(error.reason, "IncompatibleSchema");
     for part in [
         taken.name.as_str(),
@@ -228,7 +228,7 @@ async fn an_incompatible_schema_is_told_with_its_subject_and_a_remedy() -> Resul
 
     // The rest of the platform does not suffer.
     for change in &changes[2..] {
-        Registry.apply(&connection, change).await?;
+        Registry::default().apply(&connection, change).await?;
     }
     assert_eq!(
         plan(&connection, &wanted).await?.changes,
@@ -266,7 +266,11 @@ async fn a_server_that_is_no_registry_is_an_error() -> Result<()> {
         .await?
         .url
         .replace("/apis/ccompat/v7", "/elsewhere");
-    let error = refusal(Registry.observe(&connect(&url)?, &subjects("", "FULL")?).await)?;
+    let error = refusal(
+        Registry::default()
+            .observe(&connect(&url)?, &subjects("", "FULL")?)
+            .await,
+    )?;
     assert!(error.message.contains("/subjects/"), "{error}");
     Ok(())
 }
@@ -293,8 +297,9 @@ async fn unread(address: &str) -> Result<()> {
     let connection = connect(&format!("http://{address}/apis/ccompat/v7"))?;
     let wanted = subjects("", "BACKWARD")?;
     let change = Change::Register(wanted[0].clone());
-    let read = within_the_limit(Registry.observe(&connection, &wanted));
-    let change = within_the_limit(Registry.apply(&connection, &change));
+    let registry = Registry::default();
+    let read = within_the_limit(registry.observe(&connection, &wanted));
+    let change = within_the_limit(registry.apply(&connection, &change));
     let (read, change) = tokio::join!(read, change);
     for error in [read?, change?] {
         println!("{error}");
@@ -309,11 +314,11 @@ async fn a_registry_without_tls_is_an_error_in_time() -> Result<()> {
     provide_tls();
     let plain = &dev_rig::shared::schema_registry().await?.url;
     let url = plain.replace("http://", "https://");
-    let connection = Registry.connect(&Target {
+    let connection = Registry::default().connect(&Target {
         url,
         trust: Trust::System,
     })?;
-    let error = within_the_limit(Registry.observe(&connection, &subjects("", "FULL")?)).await?;
+    let error = within_the_limit(Registry::default().observe(&connection, &subjects("", "FULL")?)).await?;
     println!("{error}");
     assert_eq!(error.reason, "Unreachable");
     Ok(())
@@ -329,7 +334,7 @@ fn an_authority_that_is_no_certificate_is_told() -> Result<()> {
     ] {
         let url = "https://registry".to_owned();
         let error = refusal(
-            Registry
+            Registry::default()
                 .connect(&Target {
                     url,
                     trust: Trust::Pem(pem.to_owned()),

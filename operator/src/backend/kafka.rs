@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use logistics_kafka_admin::{Admin, Config, Error, TopicDescription, TopicSpec, Trust};
 use logistics_schemas::topics;
 
@@ -178,27 +179,91 @@ pub struct Target {
     pub trust: Trust,
 }
 
+/// What the operator asks of a Kafka cluster.
+pub trait Brokers: Send + Sync {
+    /// Describes those of the named topics that exist.
+    fn describe<'a>(
+        &'a self,
+        names: &'a [String],
+    ) -> BoxFuture<'a, Result<BTreeMap<String, TopicDescription>, Error>>;
+
+    /// Creates a topic; one that exists already is no error.
+    fn create<'a>(&'a self, topic: &'a TopicSpec) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Sets configuration keys of a topic; all other keys stay as they are.
+    fn set_configs<'a>(
+        &'a self,
+        topic: &'a str,
+        configs: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+impl Brokers for Admin {
+    fn describe<'a>(
+        &'a self,
+        names: &'a [String],
+    ) -> BoxFuture<'a, Result<BTreeMap<String, TopicDescription>, Error>> {
+        Box::pin(self.describe(names))
+    }
+
+    fn create<'a>(&'a self, topic: &'a TopicSpec) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.create(topic))
+    }
+
+    fn set_configs<'a>(
+        &'a self,
+        topic: &'a str,
+        configs: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.set_configs(topic, configs))
+    }
+}
+
+/// An open connection to a cluster.
+pub type Connection = Box<dyn Brokers>;
+
+/// Makes a connection to a cluster; it need not reach it yet.
+type Connect = dyn Fn(&Target) -> Result<Connection, Error> + Send + Sync;
+
 /// Apache Kafka and what speaks its protocol.
-pub struct Kafka;
+pub struct Kafka {
+    connect: Box<Connect>,
+}
+
+impl Kafka {
+    /// Kafka that is reached by `connect`.
+    #[must_use]
+    pub fn new(connect: Box<Connect>) -> Self {
+        Self { connect }
+    }
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self::new(Box::new(|target| {
+            let admin = Admin::new(&target.bootstrap_servers, &target.trust, CALL_TIMEOUT)?;
+            Ok(Box::new(admin))
+        }))
+    }
+}
 
 impl Backend for Kafka {
     const NAME: &'static str = "kafka";
     type Target = Target;
-    type Connection = Admin;
+    type Connection = Connection;
     type Item = Topic;
     type Seen = Topics;
     type Change = Change;
 
-    fn connect(&self, target: &Target) -> Result<Admin, BackendError> {
-        let made = Admin::new(&target.bootstrap_servers, &target.trust, CALL_TIMEOUT);
+    fn connect(&self, target: &Target) -> Result<Self::Connection, BackendError> {
         // The addresses are valid by now, so it is the certificates that the client refuses.
-        made.map_err(|error| BackendError {
+        (self.connect)(target).map_err(|error| BackendError {
             reason: "InvalidAuthority",
             message: error.to_string(),
         })
     }
 
-    async fn observe(&self, admin: &Admin, items: &[Topic]) -> Result<Topics, BackendError> {
+    async fn observe(&self, admin: &Self::Connection, items: &[Topic]) -> Result<Topics, BackendError> {
         let names: Vec<_> = items.iter().map(|topic| topic.name.clone()).collect();
         admin
             .describe(&names)
@@ -215,7 +280,7 @@ impl Backend for Kafka {
         plan
     }
 
-    async fn apply(&self, admin: &Admin, change: &Change) -> Result<(), BackendError> {
+    async fn apply(&self, admin: &Self::Connection, change: &Change) -> Result<(), BackendError> {
         let result = match change {
             Change::Create(topic) => {
                 let spec = TopicSpec {
@@ -233,12 +298,12 @@ impl Backend for Kafka {
             message: format!("{change}: {error}{}", remedy(&error)),
         };
         result.map_err(failed)?;
-        settle(admin, change).await.map_err(failed)
+        settle(&**admin, change).await.map_err(failed)
     }
 }
 
 /// Waits until the brokers show a change: they learn of it from their controller a moment after it answered.
-async fn settle(admin: &Admin, change: &Change) -> Result<(), Error> {
+async fn settle(admin: &dyn Brokers, change: &Change) -> Result<(), Error> {
     let names = [change.topic().to_owned()];
     let deadline = tokio::time::Instant::now() + SETTLE_TIMEOUT;
     loop {

@@ -12,6 +12,15 @@ use std::time::Duration;
 
 pub use poll::{Poller, Trigger};
 
+/// The backends as they are reached; by default over the network.
+#[derive(Default)]
+pub struct Outside {
+    /// How Kafka is reached.
+    pub kafka: kafka::Kafka,
+    /// How schema registries are reached.
+    pub registry: registry::Registry,
+}
+
 /// Longest time that a call to a backend may take.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 

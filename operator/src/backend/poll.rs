@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube_runtime::reflector::ObjectRef;
-use rand::Rng;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
 use super::{Backend, BackendError, CALL_TIMEOUT, Reading};
 use crate::api::LogisticsPlatform;
+use crate::jitter::jitter;
 use crate::telemetry::Metrics;
 
 /// Wakes a platform's reconcile.
@@ -240,6 +240,7 @@ impl<B: Backend> Poll<B> {
 
 async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, metrics: Arc<Metrics>) {
     let mut retry = FIRST_RETRY;
+    let mut turn = 0_u64;
     loop {
         let (reading, concerned) = poll.read(&backend).await;
         let (_, interval) = poll.wanted();
@@ -259,7 +260,8 @@ async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, 
             FIRST_RETRY
         };
         // Up to a tenth less, so that backends are not read in step and the interval is still kept.
-        let pause = pause.mul_f64(rand::rng().random_range(0.9..1.0));
+        turn += 1;
+        let pause = jitter(pause, 0.9..1.0, &(&poll.target, turn));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = poll.wake.notified() => {}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use futures::future::BoxFuture;
 use logistics_kafka_admin::Trust;
 use logistics_schemas::topics;
 use reqwest::{Client, Method, StatusCode};
@@ -100,14 +101,47 @@ pub struct Target {
     pub trust: Trust,
 }
 
+/// A registry's HTTP interface.
+pub trait Http: Send + Sync {
+    /// Calls a path below the base URL; the answer's status and body, whatever they are.
+    fn call<'a>(
+        &'a self,
+        method: Method,
+        path: &'a str,
+        body: Option<Value>,
+    ) -> BoxFuture<'a, Result<(StatusCode, Vec<u8>), BackendError>>;
+}
+
 /// A client of one registry.
-pub struct Connection {
+struct HttpClient {
     http: Client,
     url: String,
 }
 
+/// An open connection to a registry.
+pub type Connection = Box<dyn Http>;
+
+/// Makes a client; it need not reach the registry yet.
+type Connect = dyn Fn(&Target) -> Result<Connection, BackendError> + Send + Sync;
+
 /// A registry with the Confluent API.
-pub struct Registry;
+pub struct Registry {
+    connect: Box<Connect>,
+}
+
+impl Registry {
+    /// A registry that is reached by `connect`.
+    #[must_use]
+    pub fn new(connect: Box<Connect>) -> Self {
+        Self { connect }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new(Box::new(|target| Ok(Box::new(HttpClient::new(target)?))))
+    }
+}
 
 #[derive(Deserialize)]
 struct Registered {
@@ -121,67 +155,8 @@ struct Compatibility {
     level: String,
 }
 
-impl Connection {
-    /// Calls the registry; the answer's status and body, whatever they are.
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> Result<(StatusCode, Vec<u8>), BackendError> {
-        let url = format!("{}{path}", self.url);
-        let mut request = self
-            .http
-            .request(method, &url)
-            .header("accept", "application/vnd.schemaregistry.v1+json");
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = async {
-            let response = request.send().await?;
-            let status = response.status();
-            Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
-        };
-        answer.await.map_err(|error| BackendError {
-            reason: "Unreachable",
-            message: format!("{url}: {}", chain(&error)),
-        })
-    }
-
-    async fn state(&self, subject: &Subject) -> Result<SubjectState, BackendError> {
-        let path = format!("/subjects/{}", subject.name);
-        let schema = json!({"schema": subject.schema, "schemaType": "AVRO"});
-        let (status, body) = self.call(Method::POST, &path, Some(schema)).await?;
-        let mut state = SubjectState::default();
-        if status.is_success() {
-            let found: Registered = parse(&path, &body)?;
-            state.registered = Some((found.id, found.version));
-            state.exists = true;
-        } else if let Some(code) = not_found(status, &body) {
-            state.exists = code != SUBJECT_NOT_FOUND;
-        } else {
-            return Err(refused(&path, status, &body));
-        }
-        let path = format!("/config/{}", subject.name);
-        let (status, body) = self.call(Method::GET, &path, None).await?;
-        if status.is_success() {
-            state.compatibility = Some(parse::<Compatibility>(&path, &body)?.level);
-        } else if not_found(status, &body).is_none() {
-            return Err(refused(&path, status, &body));
-        }
-        Ok(state)
-    }
-}
-
-impl Backend for Registry {
-    const NAME: &'static str = "schema-registry";
-    type Target = Target;
-    type Connection = Connection;
-    type Item = Subject;
-    type Seen = Subjects;
-    type Change = Change;
-
-    fn connect(&self, target: &Target) -> Result<Connection, BackendError> {
+impl HttpClient {
+    fn new(target: &Target) -> Result<Self, BackendError> {
         let fail = |message: String| BackendError {
             reason: "InvalidAuthority",
             message,
@@ -200,13 +175,83 @@ impl Backend for Registry {
         }
         let http = builder.build().map_err(|error| fail(chain(&error)))?;
         let url = target.url.clone();
-        Ok(Connection { http, url })
+        Ok(Self { http, url })
+    }
+}
+
+impl Http for HttpClient {
+    fn call<'a>(
+        &'a self,
+        method: Method,
+        path: &'a str,
+        body: Option<Value>,
+    ) -> BoxFuture<'a, Result<(StatusCode, Vec<u8>), BackendError>> {
+        let url = format!("{}{path}", self.url);
+        let mut request = self
+            .http
+            .request(method, &url)
+            .header("accept", "application/vnd.schemaregistry.v1+json");
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Box::pin(async move {
+            let answer = async {
+                let response = request.send().await?;
+                let status = response.status();
+                Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
+            };
+            answer.await.map_err(|error| BackendError {
+                reason: "Unreachable",
+                message: format!("{url}: {}", chain(&error)),
+            })
+        })
+    }
+}
+
+async fn state(http: &dyn Http, subject: &Subject) -> Result<SubjectState, BackendError> {
+    let path = format!("/subjects/{}", subject.name);
+    let schema = json!({"schema": subject.schema, "schemaType": "AVRO"});
+    let (status, body) = http.call(Method::POST, &path, Some(schema)).await?;
+    let mut state = SubjectState::default();
+    if status.is_success() {
+        let found: Registered = parse(&path, &body)?;
+        state.registered = Some((found.id, found.version));
+        state.exists = true;
+    } else if let Some(code) = not_found(status, &body) {
+        state.exists = code != SUBJECT_NOT_FOUND;
+    } else {
+        return Err(refused(&path, status, &body));
+    }
+    let path = format!("/config/{}", subject.name);
+    let (status, body) = http.call(Method::GET, &path, None).await?;
+    if status.is_success() {
+        state.compatibility = Some(parse::<Compatibility>(&path, &body)?.level);
+    } else if not_found(status, &body).is_none() {
+        return Err(refused(&path, status, &body));
+    }
+    Ok(state)
+}
+
+impl Backend for Registry {
+    const NAME: &'static str = "schema-registry";
+    type Target = Target;
+    type Connection = Connection;
+    type Item = Subject;
+    type Seen = Subjects;
+    type Change = Change;
+
+    fn connect(&self, target: &Target) -> Result<Self::Connection, BackendError> {
+        (self.connect)(target)
     }
 
-    async fn observe(&self, connection: &Connection, items: &[Subject]) -> Result<Subjects, BackendError> {
+    async fn observe(
+        &self,
+        connection: &Self::Connection,
+        items: &[Subject],
+    ) -> Result<Subjects, BackendError> {
         let mut subjects = BTreeMap::new();
         for subject in items {
-            subjects.insert(subject.name.clone(), connection.state(subject).await?);
+            subjects.insert(subject.name.clone(), state(&**connection, subject).await?);
         }
         Ok(Subjects(subjects))
     }
@@ -231,7 +276,7 @@ impl Backend for Registry {
         plan
     }
 
-    async fn apply(&self, connection: &Connection, change: &Change) -> Result<(), BackendError> {
+    async fn apply(&self, connection: &Self::Connection, change: &Change) -> Result<(), BackendError> {
         let (method, path, body) = match change {
             Change::Register(subject) => {
                 let schema = json!({"schema": subject.schema, "schemaType": "AVRO"});

@@ -21,7 +21,7 @@ pub use watch::{Platforms, watch_children, watch_platforms};
 use crate::api::LogisticsPlatform;
 use crate::backend::kafka::{self, Kafka};
 use crate::backend::registry::{self, Registry};
-use crate::backend::{Poller, Reading, Trigger};
+use crate::backend::{Outside, Poller, Reading, Trigger};
 use crate::telemetry::Metrics;
 use crate::validate::{ValidPlatform, ValidTls};
 
@@ -49,12 +49,17 @@ pub struct Targets {
 impl Sources {
     /// Sources that wake platforms by `trigger`.
     #[must_use]
-    pub fn new(client: Client, trigger: &Trigger, metrics: &std::sync::Arc<Metrics>) -> Self {
+    pub fn new(
+        client: Client,
+        outside: Outside,
+        trigger: &Trigger,
+        metrics: &std::sync::Arc<Metrics>,
+    ) -> Self {
         Self {
             cache: Cache::default(),
             references: References::new(client, trigger.clone()),
-            kafka: Poller::new(Kafka, trigger.clone(), metrics.clone()),
-            registry: Poller::new(Registry, trigger.clone(), metrics.clone()),
+            kafka: Poller::new(outside.kafka, trigger.clone(), metrics.clone()),
+            registry: Poller::new(outside.registry, trigger.clone(), metrics.clone()),
         }
     }
 

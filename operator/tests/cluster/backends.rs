@@ -119,7 +119,7 @@ async fn a_broker_that_is_away_blocks_nothing_else() -> Result<()> {
 async fn an_incompatible_subject_stops_a_release_before_it_starts() -> Result<()> {
     let site = Site::new("conflict").await?;
     let server = dev_rig::shared::schema_registry().await?;
-    let connection = Registry.connect(&Target {
+    let connection = Registry::default().connect(&Target {
         url: server.url.clone(),
         trust: Trust::Disabled,
     })?;
@@ -129,10 +129,10 @@ async fn an_incompatible_subject_stops_a_release_before_it_starts() -> Result<()
                     "fields": [{"name": "shipment_id", "type": "int"}]}"#,
         compatibility: "BACKWARD",
     };
-    Registry
+    Registry::default()
         .apply(&connection, &registry::Change::Register(foreign.clone()))
         .await?;
-    Registry
+    Registry::default()
         .apply(&connection, &registry::Change::SetCompatibility(foreign))
         .await?;
     let operator = Operator::new(&site).await?;
