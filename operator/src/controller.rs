@@ -35,23 +35,27 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::fro
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// Failures in a row, by platform.
-#[derive(Default)]
-struct Backoff(Mutex<HashMap<ObjectRef<LogisticsPlatform>, u32>>);
+struct Backoff {
+    failures: Mutex<HashMap<ObjectRef<LogisticsPlatform>, u32>>,
+    metrics: Arc<Metrics>,
+}
 
 impl Backoff {
     fn next(&self, platform: ObjectRef<LogisticsPlatform>) -> Duration {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(platform.clone()).or_default();
         let pause = BACKOFF.0.saturating_mul(1 << (*count).min(16)).min(BACKOFF.1);
         *count += 1;
-        jitter(pause, 0.75..1.25, &(platform, *count))
+        let pause = jitter(pause, 0.75..1.25, &(platform, *count));
+        self.metrics.platforms_failing(failures.len());
+        pause
     }
 
     fn reset(&self, platform: &ObjectRef<LogisticsPlatform>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(platform);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.remove(platform).is_some() {
+            self.metrics.platforms_failing(failures.len());
+        }
     }
 }
 
@@ -110,7 +114,10 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
         metrics,
         written: Mutex::default(),
     });
-    let backoff = Arc::new(Backoff::default());
+    let backoff = Arc::new(Backoff {
+        failures: Mutex::default(),
+        metrics: context.metrics.clone(),
+    });
     let platforms = Arc::new(Platforms::default());
     let reader = platforms.reader();
     let mut watches = JoinSet::new();

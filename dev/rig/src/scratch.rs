@@ -88,7 +88,7 @@ pub(crate) fn keep_log(log: &Path) -> PathBuf {
 
 /// A TCP port of 127.0.0.1 that nothing listens on. It is this process's until it ends: other test processes that look
 /// for one at the same time find another.
-pub(crate) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     let claims = base()?.join(PORT_CLAIMS);
     std::fs::create_dir_all(&claims).with_context(|| format!("make {}", claims.display()))?;
     let span = PORTS.end - PORTS.start;

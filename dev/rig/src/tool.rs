@@ -38,6 +38,11 @@ pub(crate) fn postgres_bin() -> Result<PathBuf> {
     toolbox()?.postgres_bin().context("`make cluster` installs it")
 }
 
+/// Prometheus.
+pub(crate) fn prometheus() -> Result<PathBuf> {
+    toolbox()?.prometheus().context("`make cluster` installs it")
+}
+
 fn toolbox() -> Result<Toolbox> {
     Ok(dev_tools::install(&[])?)
 }

@@ -67,6 +67,16 @@ impl Health {
         !watches.is_empty() && watches.values().all(|watch| watch.synced)
     }
 
+    /// Reports for how long each watch has failed.
+    pub fn report(&self, metrics: &Metrics) {
+        for (name, watch) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let time = watch
+                .failing_since
+                .map_or(Duration::ZERO, |since| since.elapsed());
+            metrics.watch_failing(name, time);
+        }
+    }
+
     fn alive(&self) -> bool {
         let watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         !watches
@@ -121,8 +131,9 @@ async fn readyz(State((health, _)): Shared) -> (StatusCode, &'static str) {
 }
 
 async fn text(
-    State((_, metrics)): Shared,
+    State((health, metrics)): Shared,
 ) -> Result<([(&'static str, &'static str); 1], String), StatusCode> {
+    health.report(&metrics);
     let text = metrics.text().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok((
         [(

@@ -24,6 +24,8 @@ pub struct Metrics {
     lease_transitions: Family<EventLabels, Counter>,
     lease_requests: Family<LeaseLabels, Counter>,
     writes_dropped: Family<KindLabels, Counter>,
+    platforms_failing: Gauge,
+    watch_failing: Family<WatchLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,6 +64,11 @@ struct LeaseLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchLabels {
+    watch: String,
 }
 
 impl Metrics {
@@ -110,6 +117,12 @@ impl Metrics {
         let writes_dropped = Family::<KindLabels, Counter>::default();
         let help = "Writes that were dropped because another operator leads, by kind of what would have been written";
         registry.register("writes_dropped", help, writes_dropped.clone());
+        let platforms_failing = Gauge::default();
+        let help = "Platforms whose last reconcile failed and which wait to be tried again";
+        registry.register("platforms_failing", help, platforms_failing.clone());
+        let watch_failing = Family::<WatchLabels, Gauge>::default();
+        let help = "For how long a watch has failed without a break; 0 while it delivers";
+        registry.register("watch_failing_seconds", help, watch_failing.clone());
         Arc::new(Self {
             registry,
             reconciles,
@@ -122,6 +135,8 @@ impl Metrics {
             lease_transitions,
             lease_requests,
             writes_dropped,
+            platforms_failing,
+            watch_failing,
         })
     }
 
@@ -187,6 +202,21 @@ impl Metrics {
     /// A write was dropped because another operator leads.
     pub fn write_dropped(&self, kind: &'static str) {
         self.writes_dropped.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// How many platforms wait because their last reconcile failed.
+    pub fn platforms_failing(&self, count: usize) {
+        self.platforms_failing
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// For how long a watch has failed.
+    pub fn watch_failing(&self, watch: &str, time: Duration) {
+        let watch = watch.to_owned();
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        self.watch_failing
+            .get_or_create(&WatchLabels { watch })
+            .set(seconds);
     }
 
     /// The metrics as text.
