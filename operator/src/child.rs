@@ -17,22 +17,32 @@ pub enum ChildKind {
     Secret,
     ConfigMap,
     ControllerRevision,
+    NetworkPolicy,
     Service,
+    PodDisruptionBudget,
     Job,
     Deployment,
+    HorizontalPodAutoscaler,
+    PodMonitor,
 }
 
 impl ChildKind {
-    /// All kinds.
-    pub const ALL: [Self; 7] = [
+    /// The kinds that every cluster has.
+    pub const ALL: [Self; 10] = [
         Self::ServiceAccount,
         Self::Secret,
         Self::ConfigMap,
         Self::ControllerRevision,
+        Self::NetworkPolicy,
         Self::Service,
+        Self::PodDisruptionBudget,
         Self::Job,
         Self::Deployment,
+        Self::HorizontalPodAutoscaler,
     ];
+
+    /// The kinds that a cluster has when somebody installed their definition.
+    pub const OPTIONAL: [Self; 1] = [Self::PodMonitor];
 
     /// The name of the kind.
     #[must_use]
@@ -42,9 +52,13 @@ impl ChildKind {
             Self::Secret => "Secret",
             Self::ConfigMap => "ConfigMap",
             Self::ControllerRevision => "ControllerRevision",
+            Self::NetworkPolicy => "NetworkPolicy",
             Self::Service => "Service",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::Job => "Job",
             Self::Deployment => "Deployment",
+            Self::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
+            Self::PodMonitor => "PodMonitor",
         }
     }
 
@@ -55,6 +69,20 @@ impl ChildKind {
             Self::ServiceAccount | Self::Secret | Self::ConfigMap | Self::Service => "v1",
             Self::ControllerRevision | Self::Deployment => "apps/v1",
             Self::Job => "batch/v1",
+            Self::NetworkPolicy => "networking.k8s.io/v1",
+            Self::PodDisruptionBudget => "policy/v1",
+            Self::HorizontalPodAutoscaler => "autoscaling/v2",
+            Self::PodMonitor => "monitoring.coreos.com/v1",
+        }
+    }
+
+    /// The kind's name in URLs.
+    #[must_use]
+    pub fn plural(self) -> String {
+        let name = self.name().to_lowercase();
+        match name.strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None => format!("{name}s"),
         }
     }
 
@@ -70,7 +98,7 @@ impl ChildKind {
             version: version.into(),
             api_version: self.api_version().into(),
             kind: self.name().into(),
-            plural: format!("{}s", self.name().to_lowercase()),
+            plural: self.plural(),
         }
     }
 }

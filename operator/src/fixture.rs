@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DynamicObject;
 use logistics_kafka_admin::{Config, TopicDescription};
+use logistics_schemas::Workload;
 use serde_json::{Value, json};
 
 use crate::api::LogisticsPlatform;
@@ -16,6 +17,7 @@ use crate::child::{Child, ChildKind, Live};
 use crate::credential::Credentials;
 use crate::desire::{Desired, desire};
 use crate::observe::Observed;
+use crate::reason::Reason;
 use crate::release::{self, Release};
 use crate::validate::{ValidPlatform, validate};
 
@@ -29,6 +31,31 @@ pub(crate) fn platform() -> LogisticsPlatform {
 
 pub(crate) fn valid() -> ValidPlatform {
     validate(&platform()).unwrap()
+}
+
+/// The sample at another release.
+pub(crate) fn valid_at(version: &str) -> ValidPlatform {
+    let mut platform = platform();
+    platform.spec.version = version.into();
+    validate(&platform).unwrap()
+}
+
+/// The sample with every optional field.
+pub(crate) fn everything() -> ValidPlatform {
+    let text = include_str!("../../charts/samples/everything.yaml");
+    let mut platform: LogisticsPlatform = serde_norway::from_str(text).unwrap();
+    platform.metadata.uid = Some("0b7e5a1c-0000-4000-8000-000000000002".into());
+    platform.metadata.generation = Some(1);
+    validate(&platform).unwrap()
+}
+
+/// The same with a fixed number of tracking's pods.
+pub(crate) fn fixed_tracking(valid: &ValidPlatform) -> ValidPlatform {
+    let mut fixed = valid.clone();
+    fixed
+        .workloads
+        .edit(Workload::Tracking, |settings| settings.autoscaling = None);
+    fixed
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -52,6 +79,9 @@ impl Cluster {
                 looked_up: true,
                 kafka: Reading::Seen(Arc::default()),
                 registry: Reading::Seen(Arc::default()),
+                optional: ChildKind::OPTIONAL.into(),
+                accepted: BTreeMap::new(),
+                fights: BTreeMap::new(),
                 now: now(),
             },
             fresh: Credentials::fixed("first"),
@@ -123,6 +153,21 @@ impl Cluster {
         let object: DynamicObject = serde_json::from_value(object).unwrap();
         let live = Live::new(kind, object);
         self.observed.children.insert(live.id.clone(), live);
+    }
+
+    /// Says which fields of an object are ours.
+    pub(crate) fn own(&mut self, kind: ChildKind, name: &str, fields: &Value) {
+        self.edit(kind, name, |object| {
+            object["metadata"]["managedFields"] = json!([{
+                "manager": crate::names::MANAGER, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": fields,
+            }]);
+        });
+    }
+
+    /// The Deployment of a workload's target.
+    pub(crate) fn deployment(&self, valid: &ValidPlatform, workload: Workload) -> String {
+        let (release, _) = self.decide(valid);
+        crate::names::Names(&valid.identity).revision(workload, release.revisions.of(workload))
     }
 
     /// All migrations that are there complete.
@@ -202,7 +247,7 @@ pub(crate) fn subjects(valid: &ValidPlatform) -> Subjects {
 /// A backend that does not answer.
 pub(crate) fn away<T>() -> Reading<T> {
     Reading::Failed(BackendError {
-        reason: "Unreachable",
+        reason: Reason::Unreachable,
         message: "away".into(),
     })
 }

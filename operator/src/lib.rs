@@ -11,15 +11,18 @@ pub mod child;
 pub mod controller;
 pub mod credential;
 pub mod desire;
+pub mod fight;
 #[cfg(test)]
 mod fixture;
 mod jitter;
 pub mod leader;
+pub mod list_keys;
 pub mod names;
 pub mod notice;
 pub mod observe;
 pub mod plan;
 pub mod quantity;
+pub mod reason;
 pub mod reconcile;
 pub mod release;
 pub mod revision;

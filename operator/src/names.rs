@@ -9,6 +9,10 @@ use sha2::{Digest, Sha256};
 /// Field manager of server-side apply, and the value of the label [`MANAGED_BY`].
 pub const MANAGER: &str = "logistics-operator";
 
+/// Field manager that holds a Deployment's number of pods while an autoscaler acts, so that [`MANAGER`] can let go of it
+/// without resetting it.
+pub const SCALE_MANAGER: &str = "logistics-operator-scale";
+
 /// Label by which the operator's watches select children.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
@@ -132,16 +136,20 @@ impl Names<'_> {
         labels
     }
 
+    /// What selects the pods of a component, whatever their revision.
+    #[must_use]
+    pub fn component_selector(self, component: &str) -> BTreeMap<String, String> {
+        [(INSTANCE, self.0.name.as_str()), (COMPONENT, component)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
+    }
+
     /// What selects the pods of a revision.
     #[must_use]
     pub fn selector(self, workload: Workload, revision: &str) -> BTreeMap<String, String> {
-        [
-            (INSTANCE, self.0.name.as_str()),
-            (COMPONENT, workload.name()),
-            (REVISION, revision),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into()
+        let mut selector = self.component_selector(workload.name());
+        selector.insert(REVISION.into(), revision.into());
+        selector
     }
 }
 

@@ -11,6 +11,7 @@ use crate::api::{LogisticsPlatform, PlatformStatus};
 use crate::apply::Applied;
 use crate::child::ChildId;
 use crate::names::MANAGER;
+use crate::reason::Reason;
 use crate::telemetry::Metrics;
 
 /// Most characters of an Event's note.
@@ -42,22 +43,26 @@ impl Notices {
 
     /// Tells what was changed. In a settled platform an update is a repair.
     pub fn applied(&self, platform: &LogisticsPlatform, applied: &Applied, settled: bool) {
-        let updated = if settled { "Repaired" } else { "Updated" };
+        let updated = if settled {
+            Reason::Repaired
+        } else {
+            Reason::Updated
+        };
         for (reason, ids) in [
-            ("Created", &applied.created),
+            (Reason::Created, &applied.created),
             (updated, &applied.updated),
-            ("Deleted", &applied.deleted),
+            (Reason::Deleted, &applied.deleted),
         ] {
             if !ids.is_empty() {
-                self.send(platform, EventType::Normal, reason, &summary(ids));
+                self.send(platform, EventType::Normal, reason.as_str(), &summary(ids));
             }
         }
         for (reason, changes) in [
-            ("TopicsChanged", &applied.topics),
-            ("SchemasChanged", &applied.subjects),
+            (Reason::TopicsChanged, &applied.topics),
+            (Reason::SchemasChanged, &applied.subjects),
         ] {
             if !changes.is_empty() {
-                self.send(platform, EventType::Normal, reason, &changes.join("; "));
+                self.send(platform, EventType::Normal, reason.as_str(), &changes.join("; "));
             }
         }
     }

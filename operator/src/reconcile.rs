@@ -1,6 +1,6 @@
 //! The walk of one reconcile: observe, validate, desire, plan, apply, status. Each step takes the former step's value.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,15 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::api::{LogisticsPlatform, PlatformStatus};
 use crate::apply::{self, Applied, Kubernetes};
+use crate::child::ChildId;
 use crate::credential::Credentials;
 use crate::desire;
+use crate::fight::Fight;
 use crate::names::Names;
 use crate::notice::Notices;
 use crate::observe::Sources;
 use crate::plan;
+use crate::reason::Reason;
 use crate::release::{self, Migration, Release};
 use crate::settings::Settings;
 use crate::status::{self, Facts};
@@ -184,26 +187,38 @@ async fn walk(platform: &LogisticsPlatform, context: &Context) -> Result<(Action
     let wrote = write_status(platform, status, context)
         .instrument(info_span!("status"))
         .await?;
-    finish(&applied, &valid, &release).map(|action| (action, wrote || applied.changed()))
+    finish(&applied, &valid, &release, &observed.fights).map(|action| (action, wrote || applied.changed()))
 }
 
 /// When to look again.
-fn finish(applied: &Applied, valid: &ValidPlatform, release: &Release) -> Result<Action, ReconcileError> {
+fn finish(
+    applied: &Applied,
+    valid: &ValidPlatform,
+    release: &Release,
+    fights: &BTreeMap<ChildId, Fight>,
+) -> Result<Action, ReconcileError> {
     if applied.stale {
         return Err(ReconcileError::Stale);
     }
-    if let Some(failed) = applied.failed.first() {
+    // A fight is not made better by trying soon.
+    let failed = applied
+        .failed
+        .iter()
+        .find(|failed| failed.reason != Reason::FieldFight);
+    if let Some(failed) = failed.filter(|_| applied.held.is_none()) {
         return Err(ReconcileError::Apply(failed.message.clone()));
     }
     if let Some(error) = applied.kafka_error.as_ref().or(applied.registry_error.as_ref()) {
         return Err(ReconcileError::Apply(error.message.clone()));
     }
+    let held = fights.values().map(|fight| fight.hold).min().unwrap_or(IDLE);
     let after = match &release.migration {
         Migration::Failed { retry_in, .. } => Duration::try_from(*retry_in)
             .unwrap_or(Duration::ZERO)
             .max(Duration::from_secs(1)),
         _ => IDLE,
     };
+    let after = after.min(held);
     debug!(
         platform = valid.identity.name,
         seconds = after.as_secs(),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use logistics_schemas::{Workload, topics};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::api::{PullPolicy, Resources};
 use crate::names::digest;
@@ -46,6 +47,8 @@ struct WorkloadInput<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     otlp: Option<(&'a str, f64)>,
     log_level: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod_template: Option<&'a Value>,
 }
 
 /// Mode, ConfigMap, key: the content is not part of it, services read it again when it changes.
@@ -85,17 +88,14 @@ pub fn revisions(valid: &ValidPlatform) -> Revisions {
 }
 
 fn workload(valid: &ValidPlatform, workload: Workload) -> String {
-    let standard = Resources::default();
+    let settings = valid.workload(workload);
     let input = WorkloadInput {
         platform: [&valid.identity.namespace, &valid.identity.name],
         workload: workload.name(),
         image: valid.image(workload),
         pull_policy: valid.image.pull_policy,
         pull_secrets: &valid.image.pull_secrets,
-        resources: valid
-            .workloads
-            .get(&workload)
-            .map_or(&standard, |settings| &settings.resources),
+        resources: &settings.resources,
         kafka: (
             &valid.kafka.bootstrap_servers,
             authority(&valid.kafka.tls),
@@ -119,6 +119,7 @@ fn workload(valid: &ValidPlatform, workload: Workload) -> String {
             .as_ref()
             .map(|otlp| (otlp.endpoint.as_str(), otlp.sampling_ratio)),
         log_level: valid.log_level.as_str(),
+        pod_template: settings.pod_template.as_ref(),
     };
     digest(&[&json(&input)])
 }
@@ -129,7 +130,7 @@ pub fn migration(valid: &ValidPlatform, credential_ids: &[String]) -> String {
     let database = &valid.database;
     let input = (
         [&valid.identity.namespace, &valid.identity.name],
-        valid.image(Workload::Shipment),
+        valid.migration_image(),
         valid.image.pull_policy,
         &valid.image.pull_secrets,
         (
@@ -156,7 +157,22 @@ impl ValidPlatform {
     /// The image of a workload.
     #[must_use]
     pub fn image(&self, workload: Workload) -> String {
-        format!("{}/{workload}:{}", self.image.repository, self.version)
+        format!(
+            "{}/{workload}:{}",
+            self.image.repository,
+            self.workload(workload).version
+        )
+    }
+
+    /// The image of the migration: it belongs to the platform's release, whatever a single workload runs.
+    #[must_use]
+    pub fn migration_image(&self) -> String {
+        format!(
+            "{}/{}:{}",
+            self.image.repository,
+            Workload::Shipment,
+            self.version
+        )
     }
 }
 

@@ -12,6 +12,7 @@ use anyhow::{Result, anyhow, ensure};
 use logistics_kafka_admin::{TopicDescription, TopicSpec, Trust};
 use logistics_operator::backend::kafka::{self, Change, Connection, Kafka, Target, Topic, Topics};
 use logistics_operator::backend::{Backend as _, BackendError, BackendPlan};
+use logistics_operator::reason::Reason;
 use serde_json::{Value, json};
 use unreachable::within_the_limit;
 
@@ -224,7 +225,7 @@ async fn other_partitions_are_told_and_left_alone() -> Result<()> {
         assert_eq!(plan.refused.len(), wanted.len());
         assert!(!before.fits(&wanted[0]));
         for (topic, refused) in wanted.iter().zip(&plan.refused) {
-            assert_eq!(refused.reason, "NotSupported");
+            assert_eq!(refused.reason, Reason::NotSupported);
             for part in [
                 &topic.name,
                 "has 3",
@@ -276,7 +277,7 @@ async fn a_topic_that_the_broker_refuses_is_told_with_its_name_and_a_remedy() ->
         .err()
         .ok_or_else(|| anyhow!("one broker cannot hold three replicas"))?;
     println!("{error}");
-    assert_eq!(error.reason, "TopicFailed");
+    assert_eq!(error.reason, Reason::TopicFailed);
     for part in [
         wanted[0].name.as_str(),
         "eplication factor",
@@ -375,7 +376,7 @@ fn an_authority_that_is_no_certificate_is_told() -> Result<()> {
         .err()
         .ok_or_else(|| anyhow!("it was accepted"))?;
     println!("{error}");
-    assert_eq!(error.reason, "InvalidAuthority", "{error}");
+    assert_eq!(error.reason, Reason::InvalidAuthority, "{error}");
     Ok(())
 }
 
@@ -383,6 +384,6 @@ fn an_authority_that_is_no_certificate_is_told() -> Result<()> {
 async fn unread(admin: &Connection, wanted: &[Topic]) -> Result<BackendError> {
     let error = within_the_limit(Kafka::default().observe(admin, wanted)).await?;
     println!("{error}");
-    assert_eq!(error.reason, "Unreachable");
+    assert_eq!(error.reason, Reason::Unreachable);
     Ok(error)
 }

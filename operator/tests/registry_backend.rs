@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use logistics_kafka_admin::Trust;
 use logistics_operator::backend::registry::{self, Change, Connection, Registry, Subject, Target};
 use logistics_operator::backend::{Backend as _, BackendError, BackendPlan};
+use logistics_operator::reason::Reason;
 use serde_json::{Value, json};
 use unreachable::within_the_limit;
 
@@ -216,7 +217,7 @@ async fn an_incompatible_schema_is_told_with_its_subject_and_a_remedy() -> Resul
     );
     Registry::default().apply(&connection, &changes[0]).await?;
     let error = refusal(Registry::default().apply(&connection, &changes[1]).await)?;
-    assert_eq!(error.reason, "IncompatibleSchema");
+    assert_eq!(error.reason, Reason::IncompatibleSchema);
     for part in [
         taken.name.as_str(),
         "BACKWARD",
@@ -303,7 +304,7 @@ async fn unread(address: &str) -> Result<()> {
     let (read, change) = tokio::join!(read, change);
     for error in [read?, change?] {
         println!("{error}");
-        assert_eq!(error.reason, "Unreachable");
+        assert_eq!(error.reason, Reason::Unreachable);
         assert!(error.message.contains(address), "{error}");
     }
     Ok(())
@@ -320,7 +321,7 @@ async fn a_registry_without_tls_is_an_error_in_time() -> Result<()> {
     })?;
     let error = within_the_limit(Registry::default().observe(&connection, &subjects("", "FULL")?)).await?;
     println!("{error}");
-    assert_eq!(error.reason, "Unreachable");
+    assert_eq!(error.reason, Reason::Unreachable);
     Ok(())
 }
 
@@ -342,7 +343,7 @@ fn an_authority_that_is_no_certificate_is_told() -> Result<()> {
                 .map(drop),
         )
         .with_context(|| format!("{pem:?}"))?;
-        assert_eq!(error.reason, "InvalidAuthority");
+        assert_eq!(error.reason, Reason::InvalidAuthority);
     }
     Ok(())
 }

@@ -10,6 +10,8 @@
 
 mod backing;
 mod crd;
+mod network;
+mod scaling;
 mod status;
 mod text;
 mod workloads;
@@ -20,12 +22,16 @@ pub use backing::{
 };
 pub use crd::{definition, to_yaml};
 use kube::{CustomResource, KubeSchema};
+pub use network::{Egress, NetworkPolicy, NetworkPolicyMode};
+pub use scaling::{Autoscaling, Disruption};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 pub use status::{PlatformStatus, SubjectStatus, TopicStatus, WorkloadStatus};
-pub use text::Quantity;
 use text::told;
+pub use text::{Quantity, Untyped};
 pub use workloads::{
-    Image, LogLevel, Observability, Otlp, PullPolicy, ResourceList, Resources, WorkloadSpec, Workloads,
+    Image, LogLevel, Observability, Otlp, Prometheus, PullPolicy, ResourceList, Resources, WorkloadSpec,
+    Workloads,
 };
 
 /// API group of all kinds of this project.
@@ -83,7 +89,29 @@ pub struct LogisticsPlatformSpec {
     pub database: Database,
     /// Whose tokens the workloads accept.
     pub auth: Auth,
-    /// Logs and traces.
+    /// Logs, traces and metrics.
     #[serde(default)]
     pub observability: Observability,
+    /// Which connections the pods take and make. A network plug-in that does not know `NetworkPolicy` ignores it.
+    #[serde(default)]
+    pub network_policy: NetworkPolicy,
+    /// Leaves everything as it is while true: nothing is made, repaired, released or removed. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Takes over objects of the platform's names that exist and that nobody controls. Default: false, they are reported.
+    #[serde(default)]
+    pub adopt: bool,
+    /// What becomes of topics and subjects when the platform is deleted. The database always stays. Default: Retain.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What becomes of what is outside Kubernetes when a platform is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// It stays.
+    #[default]
+    Retain,
+    /// It is deleted too. While that is not possible, the platform waits for it, five minutes at most.
+    Delete,
 }

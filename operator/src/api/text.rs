@@ -55,3 +55,22 @@ impl JsonSchema for Quantity {
         })
     }
 }
+
+/// An object whose fields are Kubernetes' own. It is kept as it is, so that fields of later versions survive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Untyped(pub serde_json::Map<String, serde_json::Value>);
+
+impl JsonSchema for Untyped {
+    fn schema_name() -> Cow<'static, str> {
+        "Untyped".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+    }
+}

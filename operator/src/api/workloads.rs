@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::scaling::{Autoscaling, Disruption};
+use super::text::Untyped;
 use super::text::told;
 use super::{LocalRef, Quantity};
 
@@ -78,23 +80,44 @@ pub struct Workloads {
 }
 
 /// How one workload runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadSpec {
-    /// Number of pods. Default: 2.
+    /// Release of this workload, where it differs from spec.version. Default: spec.version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
+        .message(told("version", "self", "is not an image tag; use letters, digits, '.', '_' and '-', for example \"0.1.0\"")))]
+    pub version: Option<String>,
+    /// Number of pods; without effect while autoscaling is set. Default: 2.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 1, max = 100))]
     pub replicas: i32,
+    /// Lets a `HorizontalPodAutoscaler` choose the number of pods. Default: the number is replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
     /// CPU and memory of each pod; what is given replaces the default as a whole.
     #[serde(default = "Resources::standard")]
     pub resources: Resources,
+    /// How many pods an eviction, a node's drain for example, may take away at a time.
+    #[serde(default)]
+    pub disruption: Disruption,
+    /// Merged into the workload's pod template as the last step, with Kubernetes' own fields: lists whose items have names
+    /// (containers, volumes, env …) by name, other lists as a whole, null removes a field. The service's container is named
+    /// after the workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<Untyped>,
 }
 
 impl Default for WorkloadSpec {
     fn default() -> Self {
         Self {
+            version: None,
             replicas: default_replicas(),
+            autoscaling: None,
             resources: Resources::standard(),
+            disruption: Disruption::default(),
+            pod_template: None,
         }
     }
 }
@@ -154,6 +177,29 @@ pub struct Observability {
     /// Lowest level that the workloads log. Default: info.
     #[serde(default)]
     pub log_level: LogLevel,
+    /// A `PodMonitor` for the Prometheus Operator; absent makes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Prometheus>,
+}
+
+/// How Prometheus finds the workloads' metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Prometheus {
+    /// How often metrics are read, 5s to 10m. Default: 30s.
+    #[serde(default = "default_scrape_interval")]
+    #[schemars(length(min = 2, max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}(h|m|s))+$') && duration(self) >= duration('5s') && duration(self) <= duration('10m')")
+        .message(told("spec.observability.prometheus.interval", "self", "is not between 5s and 10m; write for example 30s")))]
+    pub interval: String,
+    /// Labels by which your Prometheus selects its `PodMonitor`s, for example `release: prometheus`.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 16))]
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+fn default_scrape_interval() -> String {
+    "30s".into()
 }
 
 /// Where spans are sent.

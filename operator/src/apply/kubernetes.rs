@@ -1,5 +1,6 @@
 //! Writes to the Kubernetes API: server-side apply with one field manager.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +9,16 @@ use either::Either;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::DynamicObject;
 use kube::{Client, Error};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::child::{ChildId, Live};
-use crate::names::{MANAGER, Names};
+use crate::fight;
+use crate::names::{MANAGER, Names, SCALE_MANAGER};
 use crate::observe::Cache;
 use crate::plan::{Action, Blocked, Change};
+use crate::reason::Reason;
 use crate::telemetry::Metrics;
+use crate::validate::ValidPlatform;
 
 /// Longest time that a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,8 +35,8 @@ pub struct Kubernetes {
 
 /// How a change ended.
 pub(super) enum Outcome {
-    /// It is made.
-    Done,
+    /// It is made; the object as it is now, unless it is gone.
+    Done(Option<Arc<Live>>),
     /// The object is not what was observed; the cache knows better now, or will soon.
     Stale,
 }
@@ -69,15 +73,31 @@ impl Kubernetes {
     pub(super) async fn change(
         &self,
         change: &Change,
-        names: Names<'_>,
-        uid: &str,
+        valid: &ValidPlatform,
         cache: &Cache,
     ) -> Result<Outcome, Blocked> {
+        let names = Names(&valid.identity);
         match &change.action {
-            Action::Create { object } => self.create(&change.id, object, names, uid, cache).await,
+            Action::Create { object } => self.create(&change.id, object, valid, cache).await,
+            Action::HandOver { uid, replicas } => {
+                self.hand_over(&change.id, *replicas, names, uid, cache).await
+            }
             Action::Update { object, uid, .. } => self.update(&change.id, object, names, uid, cache).await,
             Action::Delete { uid, .. } => self.delete(&change.id, names, uid, cache).await,
         }
+    }
+
+    /// The field manager, other than ours, that wrote some fields of an object last.
+    pub(super) async fn opponent(
+        &self,
+        namespace: &str,
+        id: &ChildId,
+        paths: &BTreeSet<String>,
+    ) -> Option<String> {
+        let api = self.api(namespace, id);
+        let object = self.request("get", id, api.get_metadata(&id.name)).await.ok()?;
+        let managed = serde_json::to_value(object.metadata.managed_fields?).ok()?;
+        fight::opponent(&managed, paths)
     }
 
     async fn apply(
@@ -100,20 +120,16 @@ impl Kubernetes {
         &self,
         id: &ChildId,
         object: &Value,
-        names: Names<'_>,
-        uid: &str,
+        valid: &ValidPlatform,
         cache: &Cache,
     ) -> Result<Outcome, Blocked> {
-        let namespace = &names.0.namespace;
-        let mut object = object.clone();
-        object["metadata"]["resourceVersion"] = NO_OBJECT.into();
-        match self.apply("create", id, namespace, &object).await {
-            Ok(live) => {
-                cache.put(live);
-                Ok(Outcome::Done)
-            }
-            Err(failure) if failure.code == 409 => self.occupied(id, names, uid, cache).await,
-            Err(failure) => Err(failure.blocked(id, "CreateFailed")),
+        let namespace = &valid.identity.namespace;
+        let mut new = object.clone();
+        new["metadata"]["resourceVersion"] = NO_OBJECT.into();
+        match self.apply("create", id, namespace, &new).await {
+            Ok(live) => Ok(kept(live, cache)),
+            Err(failure) if failure.code == 409 => self.occupied(id, object, valid, cache).await,
+            Err(failure) => Err(failure.blocked(id, Reason::CreateFailed)),
         }
     }
 
@@ -121,27 +137,61 @@ impl Kubernetes {
     async fn occupied(
         &self,
         id: &ChildId,
+        object: &Value,
+        valid: &ValidPlatform,
+        cache: &Cache,
+    ) -> Result<Outcome, Blocked> {
+        let names = Names(&valid.identity);
+        let api = self.api(&names.0.namespace, id);
+        let found = match self.request("get", id, api.get(&id.name)).await {
+            Ok(object) => object,
+            Err(failure) if failure.code == 404 => return Ok(Outcome::Stale),
+            Err(failure) => return Err(failure.blocked(id, Reason::CreateFailed)),
+        };
+        let controller = controller(&found);
+        let live = Live::new(id.kind, found);
+        if live.belongs_to(&valid.uid, &names.0.name) {
+            cache.put(live);
+            return Ok(Outcome::Stale);
+        }
+        match controller {
+            None if valid.adopt => self.update(id, object, names, &live.uid, cache).await,
+            None => Err(name_taken(
+                id,
+                "belongs to nobody; set spec.adopt to true to take it over, rename or delete it, or give the platform another name",
+            )),
+            Some(owner) => Err(name_taken(
+                id,
+                &format!("belongs to {owner}; rename or delete it, or give the platform another name"),
+            )),
+        }
+    }
+
+    /// Gives the number of pods to the second field manager. It is not forced: whoever has changed the number since owns it.
+    async fn hand_over(
+        &self,
+        id: &ChildId,
+        replicas: i64,
         names: Names<'_>,
         uid: &str,
         cache: &Cache,
     ) -> Result<Outcome, Blocked> {
-        let api = self.api(&names.0.namespace, id);
-        let live = match self.request("get", id, api.get(&id.name)).await {
-            Ok(object) => Live::new(id.kind, object),
-            Err(failure) if failure.code == 404 => return Ok(Outcome::Stale),
-            Err(failure) => return Err(failure.blocked(id, "CreateFailed")),
-        };
-        if live.belongs_to(uid, &names.0.name) {
-            cache.put(live);
-            return Ok(Outcome::Stale);
+        let namespace = &names.0.namespace;
+        let patch = json!({
+            "apiVersion": id.kind.api_version(), "kind": id.kind.name(),
+            "metadata": {"name": id.name, "namespace": namespace, "uid": uid},
+            "spec": {"replicas": replicas},
+        });
+        let api = self.api(namespace, id);
+        let (parameters, patch) = (PatchParams::apply(SCALE_MANAGER), Patch::Apply(&patch));
+        match self
+            .request("apply", id, api.patch(&id.name, &parameters, &patch))
+            .await
+        {
+            Ok(object) => Ok(kept(Live::new(id.kind, object), cache)),
+            Err(failure) if failure.code == 409 || failure.code == 404 => Ok(Outcome::Stale),
+            Err(failure) => Err(failure.blocked(id, Reason::UpdateFailed)),
         }
-        Err(Blocked {
-            id: id.clone(),
-            reason: "NameTaken",
-            message: format!(
-                "{id} exists and does not belong to this platform; rename or delete it, or give the platform another name"
-            ),
-        })
     }
 
     async fn update(
@@ -155,13 +205,10 @@ impl Kubernetes {
         let mut object = object.clone();
         object["metadata"]["uid"] = uid.into();
         match self.apply("apply", id, &names.0.namespace, &object).await {
-            Ok(live) => {
-                cache.put(live);
-                Ok(Outcome::Done)
-            }
+            Ok(live) => Ok(kept(live, cache)),
             // Gone, or made anew by somebody else: the watch tells.
             Err(failure) if failure.code == 409 || failure.code == 404 => Ok(Outcome::Stale),
-            Err(failure) => Err(failure.blocked(id, "UpdateFailed")),
+            Err(failure) => Err(failure.blocked(id, Reason::UpdateFailed)),
         }
     }
 
@@ -187,21 +234,39 @@ impl Kubernetes {
             .request("delete", id, api.delete(&id.name, &parameters))
             .await;
         match answer {
-            Ok(Either::Left(object)) if is_waiting(&object) => {
-                cache.put(Live::new(id.kind, object));
-                Ok(Outcome::Done)
-            }
+            Ok(Either::Left(object)) if is_waiting(&object) => Ok(kept(Live::new(id.kind, object), cache)),
             Ok(_) => {
                 cache.deleted(namespace, id, uid);
-                Ok(Outcome::Done)
+                Ok(Outcome::Done(None))
             }
             Err(failure) if failure.code == 404 => {
                 cache.deleted(namespace, id, uid);
-                Ok(Outcome::Done)
+                Ok(Outcome::Done(None))
             }
             Err(failure) if failure.code == 409 => Ok(Outcome::Stale),
-            Err(failure) => Err(failure.blocked(id, "DeleteFailed")),
+            Err(failure) => Err(failure.blocked(id, Reason::DeleteFailed)),
         }
+    }
+}
+
+/// Takes an answer over.
+fn kept(live: Arc<Live>, cache: &Cache) -> Outcome {
+    cache.put(Arc::clone(&live));
+    Outcome::Done(Some(live))
+}
+
+/// Kind and name of an object's controller.
+fn controller(object: &DynamicObject) -> Option<String> {
+    let owners = object.metadata.owner_references.as_ref()?;
+    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
+    Some(format!("{} {}", owner.kind, owner.name))
+}
+
+fn name_taken(id: &ChildId, remedy: &str) -> Blocked {
+    Blocked {
+        id: id.clone(),
+        reason: Reason::NameTaken,
+        message: format!("{id} exists and {remedy}"),
     }
 }
 
@@ -234,7 +299,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    fn blocked(self, id: &ChildId, reason: &'static str) -> Blocked {
+    fn blocked(self, id: &ChildId, reason: Reason) -> Blocked {
         Blocked {
             id: id.clone(),
             reason,

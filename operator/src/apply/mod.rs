@@ -3,13 +3,17 @@
 
 mod kubernetes;
 
-use tracing::{info, warn};
+use std::collections::BTreeSet;
+
+use kube_runtime::reflector::ObjectRef;
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
 use crate::backend::{Backend, BackendError, Poller, Reading};
-use crate::child::ChildId;
-use crate::names::Names;
+use crate::child::{ChildId, Live};
 use crate::observe::{Observed, Sources, Targets};
-use crate::plan::{Action, Blocked, Plan};
+use crate::plan::{Action, Blocked, Difference, Plan, differences};
 use crate::validate::ValidPlatform;
 
 pub use kubernetes::Kubernetes;
@@ -25,6 +29,8 @@ pub struct Applied {
     pub deleted: Vec<ChildId>,
     /// Changes that failed or are blocked.
     pub failed: Vec<Blocked>,
+    /// How many changes are held back because the platform is suspended; `None` when it is not.
+    pub held: Option<usize>,
     /// Whether the cluster had moved on: the plan is made again at once.
     pub stale: bool,
     /// Changes of topics that were made, as text.
@@ -59,6 +65,10 @@ pub async fn apply(
         failed: plan.blocked.clone(),
         ..Applied::default()
     };
+    if valid.suspend {
+        applied.held = Some(plan.len());
+        return applied;
+    }
     apply_children(plan, valid, kubernetes, sources, &mut applied).await;
     if let Some(target) = &targets.kafka
         && let Some(reading) = outside(
@@ -94,29 +104,69 @@ async fn apply_children(
     sources: &Sources,
     applied: &mut Applied,
 ) {
-    let names = Names(&valid.identity);
     for change in &plan.children {
         // After a failure nothing new is started; what is there is still repaired.
         if matches!(change.action, Action::Create { .. }) && !applied.failed.is_empty() {
             continue;
         }
-        let outcome = kubernetes.change(change, names, &valid.uid, &sources.cache).await;
+        let outcome = kubernetes.change(change, valid, &sources.cache).await;
         let id = change.id.clone();
         match outcome {
-            Ok(kubernetes::Outcome::Done) => {
+            Ok(kubernetes::Outcome::Done(live)) => {
                 info!(change = %change, "changed");
-                match change.action {
-                    Action::Create { .. } => applied.created.push(id),
-                    Action::Update { .. } => applied.updated.push(id),
+                match &change.action {
+                    Action::Create { object } => {
+                        accept(sources, valid, object, live.as_deref());
+                        applied.created.push(id);
+                    }
+                    Action::HandOver { .. } => {}
+                    Action::Update {
+                        object, differences, ..
+                    } => {
+                        accept(sources, valid, object, live.as_deref());
+                        repaired(kubernetes, sources, valid, &id, differences).await;
+                        applied.updated.push(id);
+                    }
                     Action::Delete { .. } => applied.deleted.push(id),
                 }
             }
             Ok(kubernetes::Outcome::Stale) => applied.stale = true,
             Err(blocked) => {
-                warn!(change = %change, reason = blocked.reason, message = blocked.message, "change failed");
+                warn!(change = %change, reason = %blocked.reason, message = blocked.message, "change failed");
                 applied.failed.push(blocked);
             }
         }
+    }
+}
+
+/// Notes what the API server made of an object.
+fn accept(sources: &Sources, valid: &ValidPlatform, wanted: &Value, live: Option<&Live>) {
+    if let Some(live) = live {
+        let remaining = differences(wanted, &live.object);
+        if !remaining.is_empty() {
+            debug!(id = %live.id, ?remaining, "the API server keeps it otherwise");
+        }
+        sources
+            .accepted
+            .note(&valid.identity.namespace, &live.id, remaining);
+    }
+}
+
+/// Notes a repair; where it makes a fight, finds out with whom.
+async fn repaired(
+    kubernetes: &Kubernetes,
+    sources: &Sources,
+    valid: &ValidPlatform,
+    id: &ChildId,
+    differences: &[Difference],
+) {
+    let platform = ObjectRef::new(&valid.identity.name).within(&valid.identity.namespace);
+    let paths = || differences.iter().map(|difference| difference.path.as_str());
+    if sources.fights.repaired(&platform, id, paths(), Instant::now()) {
+        let paths: BTreeSet<_> = paths().map(str::to_owned).collect();
+        let opponent = kubernetes.opponent(&valid.identity.namespace, id, &paths).await;
+        warn!(%id, ?paths, opponent, "somebody else keeps changing the operator's fields");
+        sources.fights.opponent(&platform, id, opponent);
     }
 }
 

@@ -9,6 +9,7 @@ use logistics_kafka_admin::{Admin, Config, Error, TopicDescription, TopicSpec, T
 use logistics_schemas::topics;
 
 use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT, Refused};
+use crate::reason::Reason;
 use crate::validate::ValidPlatform;
 
 /// How long a change is waited for to show; after that the next read tells.
@@ -104,7 +105,7 @@ fn refused_partitions(topic: &Topic, found: i32) -> Refused {
         "Kafka cannot take partitions away"
     };
     Refused {
-        reason: "NotSupported",
+        reason: Reason::NotSupported,
         message: format!(
             "topic {name} has {found} partitions, spec.kafka.topics.partitions says {wanted}: {remedy}; \
              write {found}, or set another spec.kafka.topicPrefix"
@@ -115,7 +116,7 @@ fn refused_partitions(topic: &Topic, found: i32) -> Refused {
 fn refused_replicas(topic: &Topic, found: i32) -> Refused {
     let (name, wanted) = (&topic.name, topic.replication_factor);
     Refused {
-        reason: "NotSupported",
+        reason: Reason::NotSupported,
         message: format!(
             "topic {name} has replication factor {found}, spec.kafka.topics.replicationFactor says {wanted}: \
              moving replicas is left to Kafka's own tools; write {found}, or reassign the replicas"
@@ -258,7 +259,7 @@ impl Backend for Kafka {
     fn connect(&self, target: &Target) -> Result<Self::Connection, BackendError> {
         // The addresses are valid by now, so it is the certificates that the client refuses.
         (self.connect)(target).map_err(|error| BackendError {
-            reason: "InvalidAuthority",
+            reason: Reason::InvalidAuthority,
             message: error.to_string(),
         })
     }
@@ -294,7 +295,7 @@ impl Backend for Kafka {
             Change::SetConfigs { topic, configs } => admin.set_configs(topic, configs).await,
         };
         let failed = |error| BackendError {
-            reason: "TopicFailed",
+            reason: Reason::TopicFailed,
             message: format!("{change}: {error}{}", remedy(&error)),
         };
         result.map_err(failed)?;
@@ -331,7 +332,7 @@ fn remedy(error: &Error) -> &'static str {
 
 fn unreachable(error: &Error) -> BackendError {
     BackendError {
-        reason: "Unreachable",
+        reason: Reason::Unreachable,
         message: error.to_string(),
     }
 }

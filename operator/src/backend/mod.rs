@@ -12,6 +12,8 @@ use std::time::Duration;
 
 pub use poll::{Poller, Trigger};
 
+use crate::reason::Reason;
+
 /// The backends as they are reached; by default over the network.
 #[derive(Default)]
 pub struct Outside {
@@ -68,7 +70,7 @@ impl<C> Default for BackendPlan<C> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// A condition's reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What differs, and what the user can do.
     pub message: String,
 }
@@ -77,8 +79,8 @@ pub struct Refused {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BackendError {
-    /// A condition's reason in CamelCase.
-    pub reason: &'static str,
+    /// A condition's reason.
+    pub reason: Reason,
     /// What failed and why.
     pub message: String,
 }

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::{Backend, BackendError, CALL_TIMEOUT, Reading};
 use crate::api::LogisticsPlatform;
 use crate::jitter::jitter;
+use crate::reason::Reason;
 use crate::telemetry::Metrics;
 
 /// Wakes a platform's reconcile.
@@ -141,7 +142,7 @@ impl<B: Backend> Poller<B> {
         match tokio::time::timeout(CALL_TIMEOUT, self.backend.apply(&connection, change)).await {
             Ok(result) => result,
             Err(_) => Err(BackendError {
-                reason: "Timeout",
+                reason: Reason::Timeout,
                 message: format!("{change}: no answer within {} s", CALL_TIMEOUT.as_secs()),
             }),
         }
@@ -204,7 +205,7 @@ impl<B: Backend> Poll<B> {
             Ok(Ok(seen)) => Reading::Seen(Arc::new(seen)),
             Ok(Err(error)) => Reading::Failed(error),
             Err(_) => Reading::Failed(BackendError {
-                reason: "Unreachable",
+                reason: Reason::Unreachable,
                 message: format!("no answer within {} s", 2 * CALL_TIMEOUT.as_secs()),
             }),
         };
@@ -247,7 +248,7 @@ async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, 
         let failed = matches!(reading, Reading::Failed(_));
         metrics.poll(B::NAME, !failed);
         if let Reading::Failed(error) = &reading {
-            warn!(backend = B::NAME, reason = error.reason, %error, "backend could not be read");
+            warn!(backend = B::NAME, reason = %error.reason, %error, "backend could not be read");
         }
         for platform in concerned {
             debug!(backend = B::NAME, %platform, "backend changed");

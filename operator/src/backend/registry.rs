@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT};
+use crate::reason::Reason;
 use crate::validate::ValidPlatform;
 
 /// Error code of the Confluent API: there is no such subject.
@@ -158,7 +159,7 @@ struct Compatibility {
 impl HttpClient {
     fn new(target: &Target) -> Result<Self, BackendError> {
         let fail = |message: String| BackendError {
-            reason: "InvalidAuthority",
+            reason: Reason::InvalidAuthority,
             message,
         };
         let mut builder = Client::builder()
@@ -201,7 +202,7 @@ impl Http for HttpClient {
                 Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
             };
             answer.await.map_err(|error| BackendError {
-                reason: "Unreachable",
+                reason: Reason::Unreachable,
                 message: format!("{url}: {}", chain(&error)),
             })
         })
@@ -294,7 +295,7 @@ impl Backend for Registry {
         let (status, body) = connection.call(method, &path, Some(body)).await?;
         match (status, change) {
             (StatusCode::CONFLICT, Change::Register(subject)) => Err(BackendError {
-                reason: "IncompatibleSchema",
+                reason: Reason::IncompatibleSchema,
                 message: format!(
                     "subject {} refuses the release's schema under {}: {}; return to a release whose schema is \
                      compatible, or set spec.schemaRegistry.compatibility",
@@ -311,7 +312,7 @@ impl Backend for Registry {
 
 fn parse<T: for<'de> Deserialize<'de>>(path: &str, body: &[u8]) -> Result<T, BackendError> {
     serde_json::from_slice(body).map_err(|error| BackendError {
-        reason: "UnexpectedAnswer",
+        reason: Reason::UnexpectedAnswer,
         message: format!("{path}: the registry's answer is not of the Confluent API: {error}"),
     })
 }
@@ -327,7 +328,7 @@ fn not_found(status: StatusCode, body: &[u8]) -> Option<i64> {
 
 fn refused(path: &str, status: StatusCode, body: &[u8]) -> BackendError {
     BackendError {
-        reason: "Refused",
+        reason: Reason::Refused,
         message: format!("{path}: the registry answered {status}: {}", text(body)),
     }
 }

@@ -89,7 +89,7 @@ fn read(live: &Live) -> Option<Frozen> {
 fn freeze(context: Context<'_>, workload: Workload, hash: &str) -> Frozen {
     let config = config_map::service_config(context, workload);
     Frozen {
-        version: context.valid.version.clone(),
+        version: context.valid.workload(workload).version.clone(),
         template: pod::service(context, workload, hash, &config),
         config,
     }

@@ -18,10 +18,9 @@ pub(super) fn deployment(context: Context<'_>, revision: &Revision) -> Child {
         "app.kubernetes.io/version".into(),
         revision.frozen.version.clone(),
     );
-    let settings = context.valid.workloads.get(&revision.workload);
-    let fields = json!({
+    let name = names.revision(revision.workload, &revision.hash);
+    let mut fields = json!({
         "spec": {
-            "replicas": settings.map_or(0, |settings| settings.replicas),
             "selector": {"matchLabels": names.selector(revision.workload, &revision.hash)},
             "strategy": {
                 "type": "RollingUpdate",
@@ -33,6 +32,27 @@ pub(super) fn deployment(context: Context<'_>, revision: &Revision) -> Child {
             "template": revision.frozen.template,
         },
     });
-    let name = names.revision(revision.workload, &revision.hash);
+    if let Some(replicas) = replicas(context, revision, &name) {
+        fields["spec"]["replicas"] = replicas.into();
+    }
     object::child(context, ChildKind::Deployment, name, &labels, fields)
+}
+
+/// The number of pods; `None` where it is the autoscaler's. A Deployment that is made starts as large as the one that takes
+/// calls now.
+fn replicas(context: Context<'_>, revision: &Revision, name: &str) -> Option<i64> {
+    let settings = context.valid.workload(revision.workload);
+    let Some(autoscaling) = &settings.autoscaling else {
+        return Some(settings.replicas.into());
+    };
+    if context.observed.child(ChildKind::Deployment, name).is_some() {
+        return None;
+    }
+    let release = context.release.workloads.get(&revision.workload)?;
+    let serving = release.serving.as_ref().and_then(|serving| {
+        let name = context.names.revision(revision.workload, serving);
+        context.observed.child(ChildKind::Deployment, &name)
+    });
+    let now = serving.map_or(0, |live| live.number("/spec/replicas"));
+    Some(now.clamp(autoscaling.min_replicas.into(), autoscaling.max_replicas.into()))
 }

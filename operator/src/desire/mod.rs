@@ -1,12 +1,17 @@
 //! The third step: a valid platform becomes the complete desired state. Pure and infallible, one file per kind.
 
+mod autoscaler;
 mod config_map;
 mod controller_revision;
 mod deployment;
+mod disruption_budget;
 mod migrate_job;
+mod network_policy;
 mod object;
 mod offline;
+mod overlay;
 mod pod;
+mod pod_monitor;
 mod secret;
 mod service;
 mod service_account;
@@ -83,6 +88,7 @@ pub fn desire(
             .iter()
             .map(|revision| controller_revision::child(context, revision)),
     );
+    children.extend(network_policy::policies(context));
     children.extend(migration.job);
     let running: Vec<_> = revisions.iter().filter(|revision| revision.runs).collect();
     children.extend(
@@ -96,10 +102,15 @@ pub fn desire(
             .map(|revision| deployment::deployment(context, revision)),
     );
     children.extend(
-        Workload::ALL
-            .into_iter()
-            .flat_map(|workload| service::of_workload(context, workload)),
+        running
+            .iter()
+            .filter_map(|revision| autoscaler::autoscaler(context, revision)),
     );
+    for workload in Workload::ALL {
+        children.extend(service::of_workload(context, workload));
+        children.push(disruption_budget::budget(context, workload));
+    }
+    children.extend(pod_monitor::pod_monitor(context));
     // The same configuration in two revisions is one object.
     let mut seen = BTreeSet::new();
     children.retain(|child| seen.insert(child.id.clone()));

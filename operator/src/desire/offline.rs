@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::desire;
 use crate::backend::Reading;
+use crate::child::{Child, ChildId, ChildKind, Live};
 use crate::credential::Credentials;
 use crate::observe::Observed;
 use crate::release::{Migration, Release, WorkloadRelease};
@@ -23,16 +24,28 @@ use crate::validate::ValidPlatform;
 #[must_use]
 pub fn offline(valid: &ValidPlatform) -> Vec<Value> {
     let credentials = Credentials::fixed("placeholder");
-    let observed = Observed {
+    let mut observed = Observed {
         children: BTreeMap::new(),
         missing: Vec::new(),
         looked_up: true,
         kafka: Reading::Seen(Arc::default()),
         registry: Reading::Seen(Arc::default()),
+        optional: ChildKind::OPTIONAL.into(),
+        accepted: BTreeMap::new(),
+        fights: BTreeMap::new(),
         now: Timestamp::UNIX_EPOCH,
     };
-    let desired = desire(valid, &observed, &settled(valid, &credentials), &credentials);
+    let release = settled(valid, &credentials);
+    let made = desire(valid, &observed, &release, &credentials);
+    // Of what exists some fields are others': the number of pods is the autoscaler's.
+    observed.children = made.children.into_iter().filter_map(exists).collect();
+    let desired = desire(valid, &observed, &release, &credentials);
     desired.children.into_iter().map(|child| child.object).collect()
+}
+
+fn exists(child: Child) -> Option<(ChildId, Arc<Live>)> {
+    let object = serde_json::from_value(child.object).ok()?;
+    Some((child.id.clone(), Live::new(child.id.kind, object)))
 }
 
 /// The decision when there is nothing left to decide.

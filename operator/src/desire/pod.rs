@@ -3,9 +3,8 @@
 use logistics_schemas::Workload;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::config_map::Authority;
-use crate::api::Resources;
+use super::{Context, overlay};
 use crate::names::{ADMIN_PORT, GRPC_PORT, MIGRATE, REVISION, path};
 use crate::validate::ValidTls;
 
@@ -18,6 +17,9 @@ const SECRET_MODE: u32 = 0o440;
 /// Seconds from the stop signal to the kill; the workloads drain within it.
 const GRACE_SECONDS: u32 = 45;
 
+/// What the pods of a revision are spread over.
+const SPREAD_OVER: [&str; 2] = ["topology.kubernetes.io/zone", "kubernetes.io/hostname"];
+
 /// Seconds in which routes forget a pod before it is told to stop.
 const UNROUTE_SECONDS: u32 = 3;
 
@@ -27,7 +29,8 @@ pub(super) fn service(context: Context<'_>, workload: Workload, revision: &str, 
     let valid = context.valid;
     let mut labels = names.component_labels(workload.name());
     labels.insert(REVISION.into(), revision.into());
-    labels.insert("app.kubernetes.io/version".into(), valid.version.clone());
+    let settings = valid.workload(workload);
+    labels.insert("app.kubernetes.io/version".into(), settings.version.clone());
     let mut files = Files::default();
     files.config_map(
         "config",
@@ -41,13 +44,8 @@ pub(super) fn service(context: Context<'_>, workload: Workload, revision: &str, 
     files.authority(Authority::Kafka, &valid.kafka.tls);
     files.authority(Authority::Registry, &valid.registry.tls);
     files.authority(Authority::Database, &valid.database.tls);
-    let standard = Resources::default();
-    let resources = valid
-        .workloads
-        .get(&workload)
-        .map_or(&standard, |settings| &settings.resources);
-    let mut container = container(context, workload.name(), workload, &files);
-    container["resources"] = json!(resources);
+    let mut container = container(context, workload.name(), &valid.image(workload), &files);
+    container["resources"] = json!(settings.resources);
     container["ports"] = json!([
         {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
         {"name": "http-admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
@@ -64,7 +62,21 @@ pub(super) fn service(context: Context<'_>, workload: Workload, revision: &str, 
     container["lifecycle"] = json!({"preStop": {"sleep": {"seconds": UNROUTE_SECONDS}}});
     let mut spec = pod_spec(context, &names.workload(workload), &container, &files);
     spec["terminationGracePeriodSeconds"] = json!(GRACE_SECONDS);
-    json!({"metadata": {"labels": labels}, "spec": spec})
+    spec["topologySpreadConstraints"] = SPREAD_OVER
+        .iter()
+        .map(|topology| {
+            json!({
+                // A cluster of one zone or one node must still be able to run everything.
+                "maxSkew": 1, "topologyKey": topology, "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": names.selector(workload, revision)},
+            })
+        })
+        .collect();
+    let mut template = json!({"metadata": {"labels": labels}, "spec": spec});
+    if let Some(over) = &settings.pod_template {
+        overlay::merge(&mut template, over);
+    }
+    template
 }
 
 /// The pod template of the migration: it alone sees the database owner's credentials.
@@ -81,7 +93,7 @@ pub(super) fn migration(context: Context<'_>, hash: &str, config_map: &str) -> V
         files.secret(&format!("role-{workload}"), &names.credentials(workload), &folder);
     }
     files.authority(Authority::Database, &context.valid.database.tls);
-    let mut container = container(context, MIGRATE, Workload::Shipment, &files);
+    let mut container = container(context, MIGRATE, &context.valid.migration_image(), &files);
     container["args"] = json!([MIGRATE]);
     container["resources"] =
         json!({"requests": {"cpu": "25m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}});
@@ -90,11 +102,11 @@ pub(super) fn migration(context: Context<'_>, hash: &str, config_map: &str) -> V
     json!({"metadata": {"labels": labels}, "spec": spec})
 }
 
-fn container(context: Context<'_>, name: &str, image_of: Workload, files: &Files) -> Value {
+fn container(context: Context<'_>, name: &str, image: &str, files: &Files) -> Value {
     let field = |name: &str, path: String| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
     json!({
         "name": name,
-        "image": context.valid.image(image_of),
+        "image": image,
         "imagePullPolicy": context.valid.image.pull_policy.as_str(),
         "env": [
             {"name": "LOGISTICS_CONFIG", "value": format!("{}/{}", path::CONFIG, path::CONFIG_FILE)},

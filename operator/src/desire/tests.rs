@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use crate::child::ChildKind;
 use crate::fixture::{self, Cluster};
+use crate::validate::ValidPlatform;
 
 /// All objects of a kind as YAML documents.
-fn documents(kind: ChildKind) -> String {
-    let valid = fixture::valid();
-    let (_, desired) = Cluster::running(&valid).decide(&valid);
+fn documents(valid: &ValidPlatform, kind: ChildKind) -> String {
+    let (_, desired) = Cluster::running(valid).decide(valid);
     let objects = desired.children.into_iter().filter(|child| child.id.kind == kind);
     objects
         .map(|child| serde_norway::to_string(&child.object).unwrap())
@@ -17,11 +17,15 @@ fn documents(kind: ChildKind) -> String {
 }
 
 fn golden(name: &str, kind: ChildKind) {
+    golden_of(&fixture::valid(), name, kind);
+}
+
+fn golden_of(valid: &ValidPlatform, name: &str, kind: ChildKind) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../tests/golden");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, documents(kind)));
+    settings.bind(|| insta::assert_snapshot!(name, documents(valid, kind)));
 }
 
 #[test]
@@ -52,6 +56,53 @@ fn deployments() {
 #[test]
 fn services() {
     golden("services", ChildKind::Service);
+}
+
+#[test]
+fn network_policies() {
+    golden("network-policies", ChildKind::NetworkPolicy);
+}
+
+#[test]
+fn disruption_budgets() {
+    golden("disruption-budgets", ChildKind::PodDisruptionBudget);
+}
+
+/// The sample with every optional field: what these fields become.
+#[test]
+fn everything() {
+    let valid = fixture::everything();
+    for (name, kind) in [
+        ("everything-deployments", ChildKind::Deployment),
+        ("everything-autoscalers", ChildKind::HorizontalPodAutoscaler),
+        ("everything-network-policies", ChildKind::NetworkPolicy),
+        ("everything-disruption-budgets", ChildKind::PodDisruptionBudget),
+        ("everything-pod-monitors", ChildKind::PodMonitor),
+    ] {
+        golden_of(&valid, name, kind);
+    }
+}
+
+/// A selector never changes in a Deployment's life, so nothing that a user writes may come near it.
+#[test]
+fn selectors_fit_their_pods() {
+    let valid = fixture::everything();
+    let (_, desired) = Cluster::running(&valid).decide(&valid);
+    for child in desired
+        .children
+        .iter()
+        .filter(|child| child.id.kind == ChildKind::Deployment)
+    {
+        let selector = child.object["spec"]["selector"]["matchLabels"]
+            .as_object()
+            .unwrap();
+        let labels = &child.object["spec"]["template"]["metadata"]["labels"];
+        assert!(
+            selector.iter().all(|(key, value)| labels[key] == *value),
+            "{}",
+            child.id
+        );
+    }
 }
 
 /// The file that a service reads is what the operator writes: the same types, and no field lost on the way.

@@ -1,13 +1,18 @@
 //! The first step: gathers what the decision needs. It decides nothing. What is in Kubernetes comes from watches, what
 //! is outside from the backends' readers, so that it sends no request itself.
 
+mod accepted;
 mod cache;
 mod observed;
 mod references;
 mod scope;
 mod watch;
 
+pub use accepted::Accepted;
 pub use cache::Cache;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube_runtime::reflector::ObjectRef;
@@ -15,6 +20,7 @@ use logistics_kafka_admin::Trust;
 pub use observed::{Children, Observed};
 pub use references::{RefKind, Reference, References};
 pub use scope::{Area, Scope, ScopeError};
+use tokio::time::Instant;
 pub(crate) use watch::expect_watches;
 pub use watch::{Platforms, watch_children, watch_platforms};
 
@@ -22,6 +28,8 @@ use crate::api::LogisticsPlatform;
 use crate::backend::kafka::{self, Kafka};
 use crate::backend::registry::{self, Registry};
 use crate::backend::{Outside, Poller, Reading, Trigger};
+use crate::child::ChildKind;
+use crate::fight::Fights;
 use crate::telemetry::Metrics;
 use crate::validate::{ValidPlatform, ValidTls};
 
@@ -29,6 +37,12 @@ use crate::validate::{ValidPlatform, ValidTls};
 pub struct Sources {
     /// The children of all platforms.
     pub cache: Cache,
+    /// What the API server makes of our objects.
+    pub accepted: Accepted,
+    /// Who else changes our fields.
+    pub fights: Fights,
+    /// The optional kinds that the cluster has.
+    pub optional: Mutex<BTreeSet<ChildKind>>,
     /// What specs refer to.
     pub references: References,
     /// Topics.
@@ -57,6 +71,9 @@ impl Sources {
     ) -> Self {
         Self {
             cache: Cache::default(),
+            accepted: Accepted::default(),
+            fights: Fights::default(),
+            optional: Mutex::default(),
             references: References::new(client, trigger.clone()),
             kafka: Poller::new(outside.kafka, trigger.clone(), metrics.clone()),
             registry: Poller::new(outside.registry, trigger.clone(), metrics.clone()),
@@ -65,6 +82,7 @@ impl Sources {
 
     /// Forgets a platform that is gone.
     pub fn forget(&self, platform: &ObjectRef<LogisticsPlatform>) {
+        self.fights.forget(platform);
         self.references.forget(platform);
         self.kafka.forget(platform);
         self.registry.forget(platform);
@@ -114,8 +132,17 @@ impl Sources {
             Err(None) => Reading::Pending,
             Err(Some(error)) => Reading::Failed(error.clone()),
         };
+        let children = self.cache.children(namespace, &valid.uid, &valid.identity.name);
+        let optional = self
+            .optional
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let observed = Observed {
-            children: self.cache.children(namespace, &valid.uid, &valid.identity.name),
+            accepted: self.accepted.of(namespace, children.keys()),
+            fights: self.fights.of(platform, Instant::now()),
+            children,
+            optional,
             missing,
             looked_up: found.is_complete(),
             kafka: read_kafka,

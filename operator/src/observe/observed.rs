@@ -1,6 +1,6 @@
 //! The value that the first step yields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
@@ -9,6 +9,8 @@ use crate::backend::Reading;
 use crate::backend::kafka::Topics;
 use crate::backend::registry::Subjects;
 use crate::child::{ChildId, ChildKind, Live};
+use crate::fight::Fight;
+use crate::plan::Difference;
 
 /// The children of a platform that exist.
 pub type Children = BTreeMap<ChildId, Arc<Live>>;
@@ -26,6 +28,12 @@ pub struct Observed {
     pub kafka: Reading<Topics>,
     /// The subjects.
     pub registry: Reading<Subjects>,
+    /// The optional kinds that the cluster has.
+    pub optional: BTreeSet<ChildKind>,
+    /// What the API server made of our objects: differences that an apply does not take away.
+    pub accepted: BTreeMap<ChildId, Vec<Difference>>,
+    /// The objects whose fields somebody else keeps changing.
+    pub fights: BTreeMap<ChildId, Fight>,
     /// The time of the decision.
     pub now: Timestamp,
 }

@@ -17,6 +17,7 @@ use tracing::warn;
 
 use crate::api::LogisticsPlatform;
 use crate::backend::{BackendError, Trigger};
+use crate::reason::Reason;
 use crate::validate::{ValidPlatform, ValidTls};
 
 /// Kind of an object that a spec refers to.
@@ -135,7 +136,7 @@ impl Found {
     /// Why a value cannot be read; `None` while it is being looked up.
     pub(super) fn unread(&self, reference: &Reference) -> Option<BackendError> {
         self.is_known(reference).then(|| BackendError {
-            reason: "ReferenceMissing",
+            reason: Reason::ReferenceMissing,
             message: self.explain(reference),
         })
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::quantity;
+use crate::{list_keys, quantity};
 
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,20 +14,6 @@ pub struct Difference {
     /// What we want; `None` when we do not want the field any more.
     pub wanted: Option<Value>,
 }
-
-/// The fields by which a list's items are told apart; items of other lists stand in order.
-const LIST_KEYS: [(&str, &[&str]); 9] = [
-    ("containers", &["name"]),
-    ("initContainers", &["name"]),
-    ("env", &["name"]),
-    ("volumes", &["name"]),
-    ("volumeMounts", &["mountPath"]),
-    ("imagePullSecrets", &["name"]),
-    ("ownerReferences", &["uid"]),
-    // A Service's ports, then a container's: an item has one or the other.
-    ("ports", &["port", "containerPort", "protocol"]),
-    ("conditions", &["type"]),
-];
 
 /// Maps that Kubernetes replaces as a whole, so that a foreign key in them is a difference.
 const ATOMIC_MAPS: [&str; 3] = ["selector", "matchLabels", "nodeSelector"];
@@ -97,11 +83,7 @@ fn compare(path: &mut Path, wanted: &Value, found: Option<&Value>, differences: 
 }
 
 fn compare_lists(path: &mut Path, wanted: &[Value], found: &[Value], differences: &mut Vec<Difference>) {
-    let keys = LIST_KEYS
-        .iter()
-        .find(|(list, _)| *list == path.last())
-        .map(|(_, keys)| *keys);
-    if let Some(keys) = keys {
+    if let Some(keys) = list_keys::of(path.last()) {
         for item in wanted {
             let same = |other: &&Value| keys.iter().all(|key| item.get(key) == other.get(key));
             let name = keys

@@ -15,6 +15,7 @@ use crate::backend::{Backend, BackendPlan, Reading};
 use crate::child::{Child, ChildId, ChildKind, Live};
 use crate::desire::Desired;
 use crate::observe::Observed;
+use crate::reason::Reason;
 
 /// Everything that has to change.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,15 @@ impl Plan {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.kafka.changes.is_empty() && self.registry.changes.is_empty()
+        self.len() == 0
+    }
+}
+
+impl Plan {
+    /// How many changes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.children.len() + self.kafka.changes.len() + self.registry.changes.len()
     }
 }
 
@@ -53,6 +62,13 @@ pub enum Action {
     Create {
         /// The whole object.
         object: Value,
+    },
+    /// Let another field manager hold the number of pods, so that an autoscaler finds it as it is.
+    HandOver {
+        /// The object that is meant.
+        uid: String,
+        /// The number of pods.
+        replicas: i64,
     },
     /// Bring our fields back.
     Update {
@@ -83,6 +99,9 @@ impl fmt::Display for Change {
                     .collect();
                 write!(f, "update {} ({})", self.id, paths.join(", "))
             }
+            Action::HandOver { replicas, .. } => {
+                write!(f, "hand over {} ({replicas} pods) to its autoscaler", self.id)
+            }
             Action::Delete { why, .. } => write!(f, "delete {} ({why})", self.id),
         }
     }
@@ -94,7 +113,7 @@ pub struct Blocked {
     /// The object.
     pub id: ChildId,
     /// A condition's reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// Why, and what the user can do.
     pub message: String,
 }
@@ -113,7 +132,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
             }),
             // It is made again when it is gone.
             Some(live) if live.terminating => {}
-            Some(live) => update(child, live, &mut plan),
+            Some(live) => update(child, live, observed, &mut plan),
         }
     }
     prune(desired, observed, &mut plan);
@@ -126,14 +145,38 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     plan
 }
 
-fn update(child: &Child, live: &Live, plan: &mut Plan) {
+fn update(child: &Child, live: &Live, observed: &Observed, plan: &mut Plan) {
     let mut found = differences(&child.object, &live.object);
     found.extend(surplus(&child.object, &live.object));
+    if let Some(accepted) = observed.accepted.get(&child.id) {
+        found.retain(|difference| !accepted.contains(difference));
+    }
     // A Job's work is done once, with the template of that time.
     if child.id.kind == ChildKind::Job {
         found.retain(|difference| !difference.path.starts_with("spec"));
     }
     let Some(first) = found.first() else { return };
+    if let Some(fought) = observed.fights.get(&child.id)
+        && found
+            .iter()
+            .all(|difference| fought.paths.contains(&difference.path))
+    {
+        plan.blocked.push(fought.blocked(&child.id));
+        return;
+    }
+    if child.id.kind == ChildKind::Deployment
+        && found
+            .iter()
+            .any(|d| d.path == "spec.replicas" && d.wanted.is_none())
+    {
+        plan.children.push(Change {
+            id: child.id.clone(),
+            action: Action::HandOver {
+                uid: live.uid.clone(),
+                replicas: live.number("/spec/replicas"),
+            },
+        });
+    }
     let action = if replaced(child.id.kind, &found) {
         Action::Delete {
             uid: live.uid.clone(),
@@ -144,7 +187,7 @@ fn update(child: &Child, live: &Live, plan: &mut Plan) {
     {
         plan.blocked.push(Blocked {
             id: child.id.clone(),
-            reason: "ImmutableField",
+            reason: Reason::ImmutableField,
             message: format!(
                 "{}: {} differs and cannot be changed; delete the Deployment to have it made again",
                 child.id, first.path

@@ -2,9 +2,11 @@ use logistics_schemas::Workload;
 use serde_json::json;
 
 use super::{Action, plan};
-use crate::child::ChildKind;
+use crate::child::{ChildId, ChildKind};
+use crate::fight::Fight;
 use crate::fixture::{self, Cluster};
 use crate::names::{COMPONENT, Names};
+use crate::reason::Reason;
 
 fn changes(cluster: &Cluster) -> Vec<String> {
     let (_, desired) = cluster.decide(&fixture::valid());
@@ -115,7 +117,7 @@ fn a_deployment_with_another_selector_is_blocked() {
     let (_, desired) = cluster.decide(&fixture::valid());
     let plan = plan(&desired, &cluster.observed);
     assert!(plan.children.is_empty());
-    assert_eq!(plan.blocked[0].reason, "ImmutableField");
+    assert_eq!(plan.blocked[0].reason, Reason::ImmutableField);
     assert!(plan.blocked[0].message.contains("delete the Deployment"));
 }
 
@@ -157,7 +159,7 @@ fn only_the_newest_revisions_are_kept() {
     let mut valid = fixture::valid();
     let mut cluster = Cluster::running(&valid);
     for release in 1..=8 {
-        valid.version = format!("1.{release}.0");
+        valid = fixture::valid_at(&format!("1.{release}.0"));
         cluster.step(&valid);
         cluster.migrate();
         cluster.step(&valid);
@@ -180,4 +182,118 @@ fn only_the_newest_revisions_are_kept() {
         assert_eq!(of_workload(ChildKind::Deployment), 1);
         assert_eq!(of_workload(ChildKind::Service), 3);
     }
+}
+
+/// The autoscaler takes the number of pods over without a moment in which it is reset.
+#[test]
+fn an_autoscaler_takes_over_and_gives_back() {
+    let fixed = fixture::valid();
+    let mut scaled = fixed.clone();
+    scaled.workloads = fixture::everything().workloads;
+    let mut cluster = Cluster::running(&scaled);
+    let name = cluster.deployment(&scaled, Workload::Tracking);
+
+    // As it was made, with a number that is ours.
+    cluster.own(
+        ChildKind::Deployment,
+        &name,
+        &json!({"f:spec": {"f:replicas": {}}}),
+    );
+    cluster.edit(ChildKind::Deployment, &name, |live| {
+        live["spec"]["replicas"] = json!(3)
+    });
+    let (_, desired) = cluster.decide(&scaled);
+    let changes = plan(&desired, &cluster.observed).children;
+    let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            format!("hand over Deployment {name} (3 pods) to its autoscaler"),
+            format!("update Deployment {name} (spec.replicas)"),
+        ]
+    );
+
+    // What the autoscaler, or somebody by hand, makes of it then is none of our business.
+    cluster.own(ChildKind::Deployment, &name, &json!({}));
+    cluster.edit(ChildKind::Deployment, &name, |live| {
+        live["spec"]["replicas"] = json!(7)
+    });
+    let (_, desired) = cluster.decide(&scaled);
+    assert!(plan(&desired, &cluster.observed).is_empty());
+    assert!(
+        desired
+            .children
+            .iter()
+            .any(|c| c.id == ChildId::new(ChildKind::HorizontalPodAutoscaler, &*name))
+    );
+
+    // Without autoscaling the number is ours again, and the autoscaler goes.
+    let fixed_again = fixture::fixed_tracking(&scaled);
+    let (_, desired) = cluster.decide(&fixed_again);
+    let told: Vec<_> = plan(&desired, &cluster.observed)
+        .children
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        told,
+        [
+            format!("update Deployment {name} (spec.replicas)"),
+            format!("delete HorizontalPodAutoscaler {name} (not wanted any more)"),
+        ]
+    );
+}
+
+/// What is left of a difference right after an apply is how the API server keeps it.
+#[test]
+fn an_accepted_difference_is_not_applied_again() {
+    let valid = fixture::valid();
+    let mut cluster = Cluster::running(&valid);
+    let name = Names(&valid.identity).workload(Workload::Shipment);
+    let id = ChildId::new(ChildKind::Service, &*name);
+    cluster.edit(id.kind, &name, |live| live["spec"]["type"] = json!("NodePort"));
+    let (_, desired) = cluster.decide(&valid);
+    let change = plan(&desired, &cluster.observed).children.remove(0);
+    let Action::Update { differences, .. } = change.action else {
+        panic!("{change}");
+    };
+    cluster.observed.accepted.insert(id.clone(), differences);
+    assert!(plan(&desired, &cluster.observed).is_empty());
+    cluster.edit(id.kind, &name, |live| {
+        live["spec"]["type"] = json!("LoadBalancer")
+    });
+    assert_eq!(
+        plan(&desired, &cluster.observed).children.len(),
+        1,
+        "another value is another difference"
+    );
+}
+
+#[test]
+fn a_field_that_is_fought_for_is_left_alone_and_others_are_not() {
+    let valid = fixture::valid();
+    let mut cluster = Cluster::running(&valid);
+    let name = Names(&valid.identity).workload(Workload::Shipment);
+    let id = ChildId::new(ChildKind::Service, &*name);
+    cluster.edit(id.kind, &name, |live| live["spec"]["type"] = json!("NodePort"));
+    let fight = Fight {
+        paths: ["spec.type".to_owned()].into(),
+        opponent: Some("meddler".into()),
+        hold: std::time::Duration::from_secs(30),
+    };
+    cluster.observed.fights.insert(id.clone(), fight);
+    let (_, desired) = cluster.decide(&valid);
+    let held = plan(&desired, &cluster.observed);
+    assert!(held.children.is_empty());
+    assert_eq!(held.blocked[0].reason, Reason::FieldFight);
+    assert!(
+        held.blocked[0]
+            .message
+            .contains("meddler keeps changing spec.type"),
+        "{held:?}"
+    );
+    cluster.edit(id.kind, &name, |live| {
+        live["metadata"]["labels"]["app.kubernetes.io/name"] = json!("x")
+    });
+    assert_eq!(plan(&desired, &cluster.observed).children.len(), 1);
 }

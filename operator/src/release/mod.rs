@@ -160,14 +160,10 @@ fn of_workload(
     if let Some(serving) = serving.iter().find(|serving| **serving != target) {
         run.push(serving.clone());
     }
-    let replicas = valid
-        .workloads
-        .get(&workload)
-        .map_or(0, |settings| i64::from(settings.replicas));
     let deployment = observed.child(ChildKind::Deployment, &names.revision(workload, &target));
     WorkloadRelease {
         route: serving.clone().unwrap_or_else(|| target.clone()),
-        available: deployment.is_some_and(|deployment| is_available(deployment, replicas)),
+        available: deployment.is_some_and(|live| is_available(live, wanted_replicas(valid, workload, live))),
         target,
         serving,
         run,
@@ -185,6 +181,16 @@ fn route(workloads: &mut BTreeMap<Workload, WorkloadRelease>) {
         for release in workloads.values_mut() {
             release.route.clone_from(&release.target);
         }
+    }
+}
+
+/// How many pods a Deployment should have now: an autoscaler's choice is right as it is.
+#[must_use]
+pub fn wanted_replicas(valid: &ValidPlatform, workload: Workload, deployment: &Live) -> i64 {
+    let settings = valid.workload(workload);
+    match &settings.autoscaling {
+        Some(_) => deployment.number("/spec/replicas"),
+        None => settings.replicas.into(),
     }
 }
 

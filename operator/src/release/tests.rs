@@ -10,11 +10,8 @@ use crate::fixture::{self, Cluster};
 use crate::names::{Names, REVISION};
 use crate::validate::ValidPlatform;
 
-fn next(valid: &ValidPlatform) -> ValidPlatform {
-    ValidPlatform {
-        version: "0.2.0".into(),
-        ..valid.clone()
-    }
+fn next() -> ValidPlatform {
+    fixture::valid_at("0.2.0")
 }
 
 fn selected(cluster: &Cluster, valid: &ValidPlatform, workload: Workload) -> String {
@@ -57,7 +54,7 @@ fn nothing_starts_before_its_needs_are_there() {
 #[test]
 fn a_release_moves_calls_when_all_new_pods_are_available_and_then_removes_the_old() {
     let old = fixture::valid();
-    let new = next(&old);
+    let new = next();
     let mut cluster = Cluster::running(&old);
     let before = selected(&cluster, &old, Workload::Shipment);
     cluster.step(&new);
@@ -133,19 +130,16 @@ fn a_changed_mind_returns_to_what_serves() {
     let old = fixture::valid();
     let mut cluster = Cluster::running(&old);
     let serving = cluster.names(ChildKind::Deployment);
-    cluster.step(&next(&old));
+    cluster.step(&next());
     cluster.migrate();
-    cluster.step(&next(&old));
+    cluster.step(&next());
     assert_eq!(cluster.names(ChildKind::Deployment).len(), 6);
     cluster.step(&old);
     assert_eq!(cluster.names(ChildKind::Deployment), serving);
-    let newest = ValidPlatform {
-        version: "0.3.0".into(),
-        ..old.clone()
-    };
-    cluster.step(&next(&old));
+    let newest = fixture::valid_at("0.3.0");
+    cluster.step(&next());
     cluster.migrate();
-    cluster.step(&next(&old));
+    cluster.step(&next());
     cluster.step(&newest);
     let (release, _) = cluster.decide(&newest);
     assert!(
@@ -159,7 +153,7 @@ fn a_changed_mind_returns_to_what_serves() {
 #[test]
 fn the_serving_revision_comes_back_from_its_frozen_template() {
     let old = fixture::valid();
-    let new = next(&old);
+    let new = next();
     let mut cluster = Cluster::running(&old);
     let serving = cluster.names(ChildKind::Deployment);
     cluster

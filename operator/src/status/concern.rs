@@ -1,7 +1,5 @@
 //! One condition for each concern, and Ready, Progressing and Degraded from them.
 
-use std::borrow::Cow;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use logistics_schemas::Workload;
 
@@ -9,6 +7,7 @@ use super::{Conditions, Facts};
 use crate::backend::{BackendError, Reading, Refused};
 use crate::child::ChildKind;
 use crate::names::Names;
+use crate::reason::Reason;
 use crate::release::Migration;
 
 /// The conditions on which Ready depends, in the order in which a release needs them.
@@ -26,50 +25,50 @@ pub(super) fn all(facts: Facts<'_>, conditions: &mut Conditions) {
         None => conditions.set(
             "Ready",
             Some(true),
-            "Ready",
+            Reason::Ready,
             "all workloads of the release take calls",
         ),
-        Some(finding) => conditions.set("Ready", Some(false), &finding.reason, &finding.message),
+        Some(finding) => conditions.set("Ready", Some(false), finding.reason, &finding.message),
     }
     progressing(facts, conditions);
     degraded(facts, &findings, conditions);
     for (kind, finding) in CONCERNS.into_iter().zip(&findings) {
-        conditions.set(kind, finding.status, &finding.reason, &finding.message);
+        conditions.set(kind, finding.status, finding.reason, &finding.message);
     }
 }
 
 /// What is said about a concern.
 struct Finding {
     status: Option<bool>,
-    reason: Cow<'static, str>,
+    reason: Reason,
     message: String,
     /// Whether the platform is worse than it should be, and does not get better by waiting alone.
     wrong: bool,
 }
 
 impl Finding {
-    fn good(reason: &'static str, message: impl Into<String>) -> Self {
+    fn good(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             status: Some(true),
-            reason: reason.into(),
+            reason,
             message: message.into(),
             wrong: false,
         }
     }
 
-    fn waiting(reason: &'static str, message: impl Into<String>) -> Self {
+    fn waiting(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             status: Some(false),
-            reason: reason.into(),
+            reason,
             message: message.into(),
             wrong: false,
         }
     }
 
-    fn wrong(reason: &'static str, message: impl Into<String>) -> Self {
+    fn wrong(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             status: Some(false),
-            reason: reason.into(),
+            reason,
             message: message.into(),
             wrong: true,
         }
@@ -78,7 +77,7 @@ impl Finding {
     fn unknown(message: impl Into<String>) -> Self {
         Self {
             status: None,
-            reason: "Reading".into(),
+            reason: Reason::Reading,
             message: message.into(),
             wrong: false,
         }
@@ -89,8 +88,12 @@ impl Finding {
         let Some(former) = former.filter(|former| former.status != "Unknown") else {
             return;
         };
+        // An older operator may have said something that this one does not know.
+        let Some(reason) = Reason::parse(&former.reason) else {
+            return;
+        };
         self.status = Some(former.status == "True");
-        self.reason = former.reason.clone().into();
+        self.reason = reason;
         self.message.clone_from(&former.message);
     }
 }
@@ -128,8 +131,11 @@ fn kafka(facts: Facts<'_>) -> Finding {
         return finding;
     }
     match plan.changes.first() {
-        Some(change) => Finding::waiting("Applying", format!("next: {change}")),
-        None => Finding::good("TopicsReady", format!("{} topics are as wanted", topics.len())),
+        Some(change) => Finding::waiting(Reason::Applying, format!("next: {change}")),
+        None => Finding::good(
+            Reason::TopicsReady,
+            format!("{} topics are as wanted", topics.len()),
+        ),
     }
 }
 
@@ -147,9 +153,9 @@ fn schemas(facts: Facts<'_>) -> Finding {
     let subjects = crate::backend::registry::wanted(facts.valid);
     let plan = <crate::backend::registry::Registry as crate::backend::Backend>::plan(&subjects, seen);
     match plan.changes.first() {
-        Some(change) => Finding::waiting("Applying", format!("next: {change}")),
+        Some(change) => Finding::waiting(Reason::Applying, format!("next: {change}")),
         None => Finding::good(
-            "SubjectsReady",
+            Reason::SubjectsReady,
             format!("{} schemas are registered", subjects.len()),
         ),
     }
@@ -160,21 +166,21 @@ fn database(facts: Facts<'_>) -> Finding {
     let job = names.migrate_job(&facts.release.migration_hash);
     let logs = format!("kubectl logs -n {} job/{job}", facts.valid.identity.namespace);
     match &facts.release.migration {
-        Migration::Complete => Finding::good("Migrated", "the database is at the release's schema"),
+        Migration::Complete => Finding::good(Reason::Migrated, "the database is at the release's schema"),
         Migration::Running => Finding::waiting(
-            "Migrating",
+            Reason::Migrating,
             format!("Job {job} migrates the database; see {logs}"),
         ),
         Migration::Failed { message, .. } => Finding::wrong(
-            "MigrationFailed",
+            Reason::MigrationFailed,
             format!("Job {job} failed: {message}; see {logs}; it is tried again every two minutes"),
         ),
         Migration::NotStarted => match &facts.release.waits_for {
             Some(waits_for) if !facts.observed.missing.is_empty() => {
-                Finding::wrong("ReferenceMissing", waits_for.clone())
+                Finding::wrong(Reason::ReferenceMissing, waits_for.clone())
             }
-            Some(waits_for) => Finding::waiting("Waiting", waits_for.clone()),
-            None => Finding::waiting("Migrating", format!("Job {job} is being made")),
+            Some(waits_for) => Finding::waiting(Reason::Waiting, waits_for.clone()),
+            None => Finding::waiting(Reason::Migrating, format!("Job {job} is being made")),
         },
     }
 }
@@ -184,27 +190,31 @@ fn workloads(facts: Facts<'_>) -> Finding {
         return Finding::wrong(blocked.reason, &blocked.message);
     }
     if !facts.observed.missing.is_empty() {
-        return Finding::wrong("ReferenceMissing", facts.observed.missing.join("; "));
+        return Finding::wrong(Reason::ReferenceMissing, facts.observed.missing.join("; "));
     }
     let waiting: Vec<_> = Workload::ALL
         .into_iter()
         .filter_map(|workload| unavailable(facts, workload))
         .collect();
     if let Some(stuck) = waiting.iter().find(|unavailable| unavailable.stuck) {
-        return Finding::wrong("ProgressDeadlineExceeded", &stuck.message);
+        return Finding::wrong(Reason::ProgressDeadlineExceeded, &stuck.message);
     }
     if let Some(first) = waiting.first() {
         let messages: Vec<_> = waiting
             .iter()
             .map(|unavailable| unavailable.message.as_str())
             .collect();
-        let reason = if first.started { "Deploying" } else { "Waiting" };
+        let reason = if first.started {
+            Reason::Deploying
+        } else {
+            Reason::Waiting
+        };
         return Finding::waiting(reason, messages.join("; "));
     }
     if facts.release.settled() {
-        Finding::good("Available", "all pods of all workloads are available")
+        Finding::good(Reason::Available, "all pods of all workloads are available")
     } else {
-        Finding::waiting("Switching", "calls move to the new revision")
+        Finding::waiting(Reason::Switching, "calls move to the new revision")
     }
 }
 
@@ -232,11 +242,7 @@ fn unavailable(facts: Facts<'_>, workload: Workload) -> Option<Unavailable> {
             stuck: false,
         });
     };
-    let wanted = facts
-        .valid
-        .workloads
-        .get(&workload)
-        .map_or(0, |settings| settings.replicas);
+    let wanted = crate::release::wanted_replicas(facts.valid, workload, live);
     let available = live.number("/status/availableReplicas");
     let stuck = live
         .condition("Progressing")
@@ -256,11 +262,16 @@ fn unavailable(facts: Facts<'_>, workload: Workload) -> Option<Unavailable> {
 }
 
 fn progressing(facts: Facts<'_>, conditions: &mut Conditions) {
+    if let Some(held) = facts.applied.held {
+        let message = format!("{held} changes are held back; set spec.suspend to false to have them made");
+        conditions.set("Progressing", Some(false), Reason::Suspended, &message);
+        return;
+    }
     if facts.release.settled() {
         conditions.set(
             "Progressing",
             Some(false),
-            "Settled",
+            Reason::Settled,
             "the release that the spec asks for takes calls",
         );
         return;
@@ -270,7 +281,7 @@ fn progressing(facts: Facts<'_>, conditions: &mut Conditions) {
         .waits_for
         .clone()
         .unwrap_or_else(|| "new pods become available".into());
-    conditions.set("Progressing", Some(true), "Releasing", &message);
+    conditions.set("Progressing", Some(true), Reason::Releasing, &message);
 }
 
 fn degraded(facts: Facts<'_>, findings: &[Finding], conditions: &mut Conditions) {
@@ -282,9 +293,9 @@ fn degraded(facts: Facts<'_>, findings: &[Finding], conditions: &mut Conditions)
     let wrong = findings
         .iter()
         .find(|finding| finding.wrong)
-        .map(|f| (f.reason.as_ref(), f.message.as_str()));
+        .map(|f| (f.reason, f.message.as_str()));
     match blocked.or(wrong) {
         Some((reason, message)) => conditions.set("Degraded", Some(true), reason, message),
-        None => conditions.set("Degraded", Some(false), "AsExpected", "nothing is wrong"),
+        None => conditions.set("Degraded", Some(false), Reason::AsExpected, "nothing is wrong"),
     }
 }

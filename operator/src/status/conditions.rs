@@ -3,6 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use crate::reason::Reason;
+
 /// Most characters of a condition's message.
 const MESSAGE_LENGTH: usize = 2048;
 
@@ -29,7 +31,7 @@ impl Conditions {
     }
 
     /// Sets a condition; `None` is `Unknown`.
-    pub fn set(&mut self, kind: &str, status: Option<bool>, reason: &str, message: &str) {
+    pub fn set(&mut self, kind: &str, status: Option<bool>, reason: Reason, message: &str) {
         let status = match status {
             Some(true) => "True",
             Some(false) => "False",
@@ -42,7 +44,7 @@ impl Conditions {
         self.set.push(Condition {
             type_: kind.into(),
             status: status.into(),
-            reason: reason.into(),
+            reason: reason.as_str().into(),
             message: message.chars().take(MESSAGE_LENGTH).collect(),
             observed_generation: Some(self.generation),
             last_transition_time: since.unwrap_or(Time(self.now)),

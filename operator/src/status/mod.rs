@@ -10,6 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::api::PlatformStatus;
 use crate::apply::Applied;
 use crate::observe::Observed;
+use crate::reason::Reason;
 use crate::release::Release;
 use crate::validate::{InvalidSpec, ValidPlatform};
 
@@ -67,14 +68,14 @@ pub fn invalid(
 ) -> PlatformStatus {
     let mut conditions = Conditions::new(&former.conditions, generation, now);
     let message = error.to_string();
-    conditions.set("Ready", Some(false), "InvalidSpec", &message);
+    conditions.set("Ready", Some(false), Reason::InvalidSpec, &message);
     conditions.set(
         "Progressing",
         Some(false),
-        "InvalidSpec",
+        Reason::InvalidSpec,
         "nothing is changed while the spec is invalid",
     );
-    conditions.set("Degraded", Some(true), "InvalidSpec", &message);
+    conditions.set("Degraded", Some(true), Reason::InvalidSpec, &message);
     PlatformStatus {
         observed_generation: Some(generation),
         conditions: conditions.finish(),

@@ -9,6 +9,7 @@ use crate::backend::{BackendError, Reading};
 use crate::child::{ChildId, ChildKind};
 use crate::fixture::{self, Cluster};
 use crate::plan::Blocked;
+use crate::reason::Reason;
 use crate::validate::validate;
 
 fn report(cluster: &Cluster, applied: &Applied, former: &PlatformStatus) -> PlatformStatus {
@@ -92,7 +93,7 @@ fn every_wait_has_a_reason() {
         (
             |_, a| {
                 a.registry_error = Some(BackendError {
-                    reason: "IncompatibleSchema",
+                    reason: Reason::IncompatibleSchema,
                     message: "x".into(),
                 });
             },
@@ -104,7 +105,7 @@ fn every_wait_has_a_reason() {
                 let id = ChildId::new(ChildKind::Service, "acme-shipment");
                 a.failed.push(Blocked {
                     id,
-                    reason: "NameTaken",
+                    reason: Reason::NameTaken,
                     message: "x".into(),
                 });
             },

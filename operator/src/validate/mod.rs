@@ -4,15 +4,20 @@
 //! here because an object may be older than its schema. All errors are found at once.
 
 mod backing;
+mod network;
 mod platform;
+mod pod_template;
 mod scalar;
+mod workload;
 
 use std::fmt;
 
+pub use network::ValidNetworkPolicy;
 pub use platform::{
-    ValidAuth, ValidDatabase, ValidImage, ValidKafka, ValidOtlp, ValidPlatform, ValidRegistry, ValidTls,
-    ValidWorkload,
+    ValidAuth, ValidDatabase, ValidImage, ValidKafka, ValidOtlp, ValidPlatform, ValidPrometheus,
+    ValidRegistry, ValidTls,
 };
+pub use workload::{ValidAutoscaling, ValidWorkload, ValidWorkloads};
 
 use crate::api::LogisticsPlatform;
 

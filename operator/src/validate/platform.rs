@@ -7,9 +7,10 @@ use kube::ResourceExt;
 use logistics_schemas::Workload;
 use logistics_schemas::config::{LogLevel, PlatformIdentity};
 
+use super::network::{self, ValidNetworkPolicy};
+use super::workload::{self, ValidWorkload, ValidWorkloads};
 use super::{Findings, backing, scalar};
-use crate::api::{self, Compatibility, LogisticsPlatform, MAX_NAME_LENGTH, PullPolicy, Resources};
-use crate::quantity;
+use crate::api::{self, Compatibility, DeletionPolicy, LogisticsPlatform, MAX_NAME_LENGTH, PullPolicy};
 
 /// A platform in which nothing is wrong and nothing is left open.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct ValidPlatform {
     /// Where images come from.
     pub image: ValidImage,
     /// How each workload runs.
-    pub workloads: BTreeMap<Workload, ValidWorkload>,
+    pub workloads: ValidWorkloads,
     /// The event backbone.
     pub kafka: ValidKafka,
     /// The schema registry.
@@ -38,6 +39,25 @@ pub struct ValidPlatform {
     pub otlp: Option<ValidOtlp>,
     /// Lowest level that is logged.
     pub log_level: LogLevel,
+    /// How Prometheus finds metrics; `None` makes no `PodMonitor`.
+    pub prometheus: Option<ValidPrometheus>,
+    /// Which connections pods take and make; `None` restricts nothing.
+    pub network_policy: Option<ValidNetworkPolicy>,
+    /// Whether everything is left as it is.
+    pub suspend: bool,
+    /// Whether objects that nobody controls are taken over.
+    pub adopt: bool,
+    /// What becomes of topics and subjects on deletion.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// How Prometheus finds metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidPrometheus {
+    /// How often metrics are read.
+    pub interval: Duration,
+    /// Labels of the `PodMonitor`.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Where images come from.
@@ -49,15 +69,6 @@ pub struct ValidImage {
     pub pull_policy: PullPolicy,
     /// Names of Secrets with registry credentials.
     pub pull_secrets: Vec<String>,
-}
-
-/// How a workload runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValidWorkload {
-    /// Number of pods.
-    pub replicas: i32,
-    /// CPU and memory.
-    pub resources: Resources,
 }
 
 /// How a server is verified.
@@ -146,15 +157,6 @@ pub struct ValidOtlp {
 pub(super) fn platform(platform: &LogisticsPlatform, findings: &mut Findings) -> ValidPlatform {
     let spec = &platform.spec;
     let name = platform.name_any();
-    let tag = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let tag_remedy = "is not an image tag; use letters, digits, '.', '_' and '-', for example 0.1.0";
-    let version = scalar::text(&spec.version, 128, tag, tag_remedy).and_then(|version| {
-        if version.is_empty() || version.starts_with(['.', '-']) {
-            Err(tag_remedy.to_owned())
-        } else {
-            Ok(version)
-        }
-    });
     ValidPlatform {
         identity: PlatformIdentity {
             namespace: platform.namespace().unwrap_or_default(),
@@ -162,12 +164,9 @@ pub(super) fn platform(platform: &LogisticsPlatform, findings: &mut Findings) ->
         },
         uid: platform.uid().unwrap_or_default(),
         generation: platform.meta_generation(),
-        version: findings.take("spec.version", &spec.version, version),
+        version: findings.take("spec.version", &spec.version, scalar::image_tag(&spec.version)),
         image: image(&spec.image, findings),
-        workloads: Workload::ALL
-            .into_iter()
-            .map(|workload| (workload, self::workload(workload, &spec.workloads, findings)))
-            .collect(),
+        workloads: ValidWorkloads::new(|name| workload::workload(name, spec, findings)),
         kafka: backing::kafka(&spec.kafka, findings),
         registry: backing::registry(&spec.schema_registry, findings),
         database: backing::database(&spec.database, findings),
@@ -178,6 +177,23 @@ pub(super) fn platform(platform: &LogisticsPlatform, findings: &mut Findings) ->
             .as_ref()
             .map(|otlp| self::otlp(otlp, findings)),
         log_level: log_level(spec.observability.log_level),
+        prometheus: spec
+            .observability
+            .prometheus
+            .as_ref()
+            .map(|prometheus| self::prometheus(prometheus, findings)),
+        network_policy: network::policy(&spec.network_policy, findings),
+        suspend: spec.suspend,
+        adopt: spec.adopt,
+        deletion_policy: spec.deletion_policy,
+    }
+}
+
+impl ValidPlatform {
+    /// How a workload runs.
+    #[must_use]
+    pub const fn workload(&self, workload: Workload) -> &ValidWorkload {
+        self.workloads.get(workload)
     }
 }
 
@@ -214,57 +230,6 @@ fn image(image: &api::Image, findings: &mut Findings) -> ValidImage {
     }
 }
 
-fn workload(workload: Workload, all: &api::Workloads, findings: &mut Findings) -> ValidWorkload {
-    let spec = match workload {
-        Workload::Shipment => &all.shipment,
-        Workload::Tracking => &all.tracking,
-        Workload::Analytics => &all.analytics,
-    };
-    let path = format!("spec.workloads.{workload}");
-    if !(1..=100).contains(&spec.replicas) {
-        findings.add(
-            &format!("{path}.replicas"),
-            spec.replicas,
-            "is not between 1 and 100",
-        );
-    }
-    resources(&format!("{path}.resources"), &spec.resources, findings);
-    ValidWorkload {
-        replicas: spec.replicas,
-        resources: spec.resources.clone(),
-    }
-}
-
-fn resources(path: &str, resources: &Resources, findings: &mut Findings) {
-    let requests = resources.requests.clone().unwrap_or_default();
-    let limits = resources.limits.clone().unwrap_or_default();
-    for (name, request, limit) in [
-        ("cpu", requests.cpu, limits.cpu),
-        ("memory", requests.memory, limits.memory),
-    ] {
-        let mut amount = |side: &str, quantity: Option<api::Quantity>| {
-            let text = quantity?.0;
-            let value = quantity::parse(&text);
-            if value.is_none_or(|value| value <= 0) {
-                let remedy = "is not an amount; write for example 250m or 256Mi";
-                findings.add(&format!("{path}.{side}.{name}"), text, remedy);
-            }
-            value
-        };
-        let (request, limit) = (amount("requests", request), amount("limits", limit));
-        if let (Some(request), Some(limit)) = (request, limit)
-            && request > limit
-        {
-            let shown = resources
-                .requests
-                .as_ref()
-                .map_or(String::new(), |list| format!("{list:?}"));
-            let remedy = format!("is more than limits.{name}; lower the request or raise the limit");
-            findings.add(&format!("{path}.requests.{name}"), shown, remedy);
-        }
-    }
-}
-
 fn otlp(otlp: &api::Otlp, findings: &mut Findings) -> ValidOtlp {
     let path = "spec.observability.otlp";
     if !(0.0..=1.0).contains(&otlp.sampling_ratio) {
@@ -278,6 +243,20 @@ fn otlp(otlp: &api::Otlp, findings: &mut Findings) -> ValidOtlp {
     ValidOtlp {
         endpoint: findings.take(&format!("{path}.endpoint"), &otlp.endpoint, endpoint),
         sampling_ratio: otlp.sampling_ratio,
+    }
+}
+
+fn prometheus(prometheus: &api::Prometheus, findings: &mut Findings) -> ValidPrometheus {
+    let path = "spec.observability.prometheus";
+    let interval = scalar::duration_within(&prometheus.interval, ("5s", 5), ("10m", 600));
+    for (key, value) in &prometheus.labels {
+        for (part, checked) in [(key, scalar::label_key(key)), (value, scalar::label_value(value))] {
+            findings.take(&format!("{path}.labels"), part, checked);
+        }
+    }
+    ValidPrometheus {
+        interval: findings.take(&format!("{path}.interval"), &prometheus.interval, interval),
+        labels: prometheus.labels.clone(),
     }
 }
 

@@ -65,6 +65,40 @@ pub(super) fn object_name(text: &str) -> Result<String, String> {
         .ok_or_else(|| "is not a Kubernetes name; use a-z, 0-9, '-' and '.'".into())
 }
 
+/// The tag of an image.
+pub(super) fn image_tag(text: &str) -> Result<String, String> {
+    let remedy = "is not an image tag; use letters, digits, '.', '_' and '-', for example 0.1.0";
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let tag = self::text(text, 128, allowed, remedy)?;
+    if tag.is_empty() || tag.starts_with(['.', '-']) {
+        return Err(remedy.into());
+    }
+    Ok(tag)
+}
+
+/// The key of a label, with or without a prefix.
+pub(super) fn label_key(text: &str) -> Result<String, String> {
+    let (prefix, name) = text
+        .rsplit_once('/')
+        .map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    let right =
+        !name.is_empty() && label_value(name).is_ok() && prefix.is_none_or(|p| object_name(p).is_ok());
+    right
+        .then(|| text.into())
+        .ok_or_else(|| "is not a label's key; write for example release or example.org/team".into())
+}
+
+/// The value of a label.
+pub(super) fn label_value(text: &str) -> Result<String, String> {
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    let right = text.len() <= 63
+        && text.chars().all(|c| edge(c) || matches!(c, '-' | '_' | '.'))
+        && (text.is_empty() || (text.starts_with(edge) && text.ends_with(edge)));
+    right
+        .then(|| text.into())
+        .ok_or_else(|| "is not a label's value; use at most 63 letters, digits, '-', '_' and '.'".into())
+}
+
 /// A key of a ConfigMap, which becomes a file's name.
 pub(super) fn data_key(text: &str) -> Result<String, String> {
     let right = !text.is_empty()

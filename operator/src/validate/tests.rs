@@ -1,5 +1,10 @@
+use serde_json::{Value, json};
+
 use super::validate;
-use crate::api::{CaRef, LogisticsPlatform, Otlp, Quantity, ResourceList, Resources, TlsMode};
+use crate::api::{
+    Autoscaling, CaRef, LogisticsPlatform, NetworkPolicyMode, Otlp, Prometheus, Quantity, ResourceList,
+    Resources, TlsMode, Untyped,
+};
 use crate::fixture;
 
 type Edit = fn(&mut LogisticsPlatform);
@@ -11,13 +16,15 @@ fn the_sample_is_valid_and_complete() {
     assert_eq!(valid.kafka.resync.as_secs(), 30);
     assert_eq!(valid.kafka.partitions, 6);
     assert_eq!(valid.database.port, 5432);
-    assert_eq!(valid.workloads.len(), 3);
+    for workload in logistics_schemas::Workload::ALL {
+        assert_eq!(valid.workload(workload).version, valid.version, "{workload}");
+    }
 }
 
 /// Each edit makes exactly one thing wrong, in the field that is named.
 #[test]
 fn every_error_names_its_field() {
-    let cases: [(&str, Edit); 22] = [
+    let cases: [(&str, Edit); 36] = [
         ("metadata.name", |p| p.metadata.name = Some("Acme".into())),
         ("metadata.name", |p| p.metadata.name = Some("a".repeat(41))),
         ("spec.version", |p| p.spec.version = "v 1".into()),
@@ -65,6 +72,66 @@ fn every_error_names_its_field() {
         ("spec.auth.jwks.configMapRef.key", |p| {
             p.spec.auth.jwks.config_map_ref.key = "a/b".into();
         }),
+        ("spec.workloads.shipment.version", |p| {
+            p.spec.workloads.shipment.version = Some("a b".into());
+        }),
+        ("spec.workloads.shipment.disruption.maxUnavailable", |p| {
+            p.spec.workloads.shipment.disruption.max_unavailable = 0;
+        }),
+        ("spec.workloads.tracking.autoscaling.maxReplicas", |p| {
+            scale(p, 4, 3, None)
+        }),
+        ("spec.workloads.tracking.autoscaling.minReplicas", |p| {
+            scale(p, 0, 3, None)
+        }),
+        ("spec.workloads.tracking.autoscaling.cpu", |p| {
+            scale(p, 1, 3, Some(0))
+        }),
+        ("spec.workloads.tracking.autoscaling.cpu", |p| {
+            scale(p, 1, 3, Some(50));
+            p.spec.workloads.tracking.resources = Resources::default();
+        }),
+        ("spec.workloads.shipment.podTemplate.kind", |p| {
+            overlay(p, json!({"kind": "Pod"}))
+        }),
+        (
+            "spec.workloads.shipment.podTemplate.metadata.labels[app.kubernetes.io/instance]",
+            |p| {
+                overlay(
+                    p,
+                    json!({"metadata": {"labels": {"app.kubernetes.io/instance": "x"}}}),
+                );
+            },
+        ),
+        ("spec.workloads.shipment.podTemplate.metadata.name", |p| {
+            overlay(p, json!({"metadata": {"name": "x"}}));
+        }),
+        (
+            "spec.workloads.shipment.podTemplate.spec.serviceAccountName",
+            |p| {
+                overlay(p, json!({"spec": {"serviceAccountName": "admin"}}));
+            },
+        ),
+        (
+            "spec.workloads.shipment.podTemplate.spec.containers[0].name",
+            |p| {
+                overlay(p, json!({"spec": {"containers": [{"image": "x"}]}}));
+            },
+        ),
+        ("spec.networkPolicy.from[0].podSelektor", |p| {
+            p.spec.network_policy.from = vec![untyped(json!({"podSelektor": {}}))];
+        }),
+        ("spec.networkPolicy.from", |p| {
+            p.spec.network_policy.mode = NetworkPolicyMode::Disabled;
+            p.spec.network_policy.from = vec![untyped(json!({"podSelector": {}}))];
+        }),
+        ("spec.observability.prometheus.labels", |p| {
+            let labels = [("a b".to_owned(), "c".to_owned())].into();
+            p.spec.observability.prometheus = Some(Prometheus {
+                interval: "30s".into(),
+                labels,
+            });
+        }),
         ("spec.observability.otlp.samplingRatio", |p| {
             p.spec.observability.otlp = Some(Otlp {
                 endpoint: "http://c:4317".into(),
@@ -80,6 +147,24 @@ fn every_error_names_its_field() {
         assert_eq!(fields, [field], "{errors:?}");
         assert!(errors.iter().all(|error| !error.remedy.is_empty()));
     }
+}
+
+fn untyped(value: Value) -> Untyped {
+    serde_json::from_value(value).unwrap()
+}
+
+fn overlay(platform: &mut LogisticsPlatform, template: Value) {
+    platform.spec.workloads.shipment.pod_template = Some(untyped(template));
+}
+
+fn scale(platform: &mut LogisticsPlatform, min_replicas: i32, max_replicas: i32, cpu: Option<i32>) {
+    platform.spec.workloads.tracking.autoscaling = Some(Autoscaling {
+        min_replicas,
+        max_replicas,
+        cpu,
+        memory: None,
+        behavior: None,
+    });
 }
 
 fn resources(request: &str, limit: &str) -> Resources {

@@ -33,7 +33,12 @@ async fn a_platform_becomes_ready_and_then_nothing_is_sent() -> Result<()> {
     site.until_ready().await?;
     let requests = site.until_idle(&operator).await?;
     let children = site.children().await?;
-    assert_eq!(children.len(), 4 + 3 + 4 + 3 + 9 + 1 + 3, "{:?}", children.keys());
+    assert_eq!(
+        children.len(),
+        4 + 3 + 4 + 3 + 4 + 9 + 3 + 1 + 3,
+        "{:?}",
+        children.keys()
+    );
 
     // Reconciles of an unchanged platform, and of children whose status changes, send nothing.
     let before = text(&operator, "reconciles_total");
