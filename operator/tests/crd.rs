@@ -119,6 +119,7 @@ async fn the_smallest_platform_gets_every_default() -> Result<()> {
     )
     .await?;
     insta::assert_yaml_snapshot!(created["spec"], @r#"
+    adopt: false
     auth:
       audience: logistics
       issuer: "https://issuer.example"
@@ -135,6 +136,7 @@ async fn the_smallest_platform_gets_every_default() -> Result<()> {
       port: 5432
       tls:
         mode: Verify
+    deletionPolicy: Retain
     image:
       pullPolicy: IfNotPresent
       pullSecrets: []
@@ -149,6 +151,9 @@ async fn the_smallest_platform_gets_every_default() -> Result<()> {
         partitions: 6
         replicationFactor: 3
         retention: 168h
+    networkPolicy:
+      from: []
+      mode: Enabled
     observability:
       logLevel: info
     schemaRegistry:
@@ -156,9 +161,12 @@ async fn the_smallest_platform_gets_every_default() -> Result<()> {
       tls:
         mode: Verify
       url: "https://registry/apis/ccompat/v7"
+    suspend: false
     version: 0.1.0
     workloads:
       analytics:
+        disruption:
+          maxUnavailable: 1
         replicas: 2
         resources:
           limits:
@@ -167,6 +175,8 @@ async fn the_smallest_platform_gets_every_default() -> Result<()> {
             cpu: 25m
             memory: 64Mi
       shipment:
+        disruption:
+          maxUnavailable: 1
         replicas: 2
         resources:
           limits:
@@ -175,6 +185,8 @@ async fn the_smallest_platform_gets_every_default() -> Result<()> {
             cpu: 25m
             memory: 64Mi
       tracking:
+        disruption:
+          maxUnavailable: 1
         replicas: 2
         resources:
           limits:

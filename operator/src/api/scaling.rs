@@ -1,23 +1,20 @@
 //! How many pods a workload has, and how many may be away.
 
-use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::{Untyped, told};
+use super::text::Untyped;
 
 /// Lets a `HorizontalPodAutoscaler` choose the number of pods, by the use of the service's own container: a sidecar does not
 /// skew it. The cluster needs the metrics API (metrics-server).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.maxReplicas >= self.minReplicas")
-    .message(told("autoscaling.maxReplicas", "string(self.maxReplicas)", "is less than minReplicas; raise it, or lower minReplicas")))]
 pub struct Autoscaling {
     /// Least number of pods. Default: 2.
     #[serde(default = "default_min_replicas")]
     #[schemars(range(min = 1, max = 100))]
     pub min_replicas: i32,
-    /// Greatest number of pods.
+    /// Greatest number of pods, at least minReplicas.
     #[schemars(range(min = 1, max = 100))]
     pub max_replicas: i32,
     /// Wanted use of CPU, in percent of the request. Default: 70 where memory is not given.

@@ -77,11 +77,17 @@ async fn whenever_it_is_killed_the_end_is_the_same() -> Result<()> {
             "Secret ",
             "ConfigMap ",
             "ControllerRevision ",
+            "NetworkPolicy ",
             "Service ",
+            "PodDisruptionBudget ",
             "Deployment ",
         ]
         .map(count);
-        assert_eq!(counts, [4, 3, 4, 3, 6, 3], "after {writes} writes: {found:?}");
+        assert_eq!(
+            counts,
+            [4, 3, 4, 3, 4, 9, 3, 3],
+            "after {writes} writes: {found:?}"
+        );
         assert_eq!(
             site.names(ChildKind::Job).await?.len(),
             1,

@@ -35,6 +35,16 @@ pub(crate) fn full(name: &str) -> Value {
                 "requests": {"cpu": "0.5", "memory": "128Mi"},
                 "limits": {"cpu": 2, "memory": "1Gi"},
             },
+            "disruption": {"maxUnavailable": 2},
+            "version": "1.2.2",
+            "autoscaling": {
+                "minReplicas": 3, "maxReplicas": 9, "cpu": 60, "memory": 90,
+                "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}},
+            },
+            "podTemplate": {
+                "metadata": {"annotations": {"a": "b"}},
+                "spec": {"priorityClassName": "high", "nodeSelector": {"disk": "ssd"}},
+            },
         })
     };
     json!({
@@ -76,7 +86,16 @@ pub(crate) fn full(name: &str) -> Value {
             "observability": {
                 "otlp": {"endpoint": "http://10.0.0.8:4317", "samplingRatio": 0.25},
                 "logLevel": "debug",
+                "prometheus": {"interval": "15s", "labels": {"release": "prometheus"}},
             },
+            "networkPolicy": {
+                "mode": "Enabled",
+                "from": [{"namespaceSelector": {"matchLabels": {"team": "a"}}}],
+                "egress": {"also": [{"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}]}]},
+            },
+            "suspend": true,
+            "adopt": true,
+            "deletionPolicy": "Delete",
         },
     })
 }
