@@ -85,7 +85,8 @@ fn default_retention() -> String {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.url.startsWith('https://') == (self.tls.mode == 'Verify')")
-    .message(told("spec.schemaRegistry.url", "self.url", "and tls.mode disagree; use https:// with tls.mode Verify, or http:// with tls.mode Disabled")))]
+    .message(told("spec.schemaRegistry.url", "self.url", "and tls.mode disagree; use https:// with tls.mode Verify, or http:// with tls.mode Disabled"))
+    .field_path(".url"))]
 pub struct SchemaRegistry {
     /// Base URL of a registry with the Confluent API, before `/subjects`.
     #[schemars(length(min = 1, max = 512))]
@@ -218,7 +219,8 @@ fn default_jwks_key() -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.mode == 'Verify' || !has(self.caConfigMapRef)")
-    .message(told("tls.caConfigMapRef", "self.caConfigMapRef.name", "has no effect with mode Disabled; remove it, or set mode to Verify")))]
+    .message(told("tls.caConfigMapRef", "self.caConfigMapRef.name", "has no effect with mode Disabled; remove it, or set mode to Verify"))
+    .field_path(".caConfigMapRef"))]
 pub struct Tls {
     /// Verify: TLS with the server's certificate and name verified. Disabled: plain text. Default: Verify.
     #[serde(default)]

@@ -1,0 +1,100 @@
+//! What is legal but seldom wanted.
+
+use logistics_operator::api::{LogLevel, LogisticsPlatform, PullPolicy, Tls, TlsMode};
+use serde_json::{Value, json};
+
+use super::finding::Finding;
+
+/// Warnings about a platform that deserves no error.
+pub(super) fn check(platform: &LogisticsPlatform) -> Vec<Finding> {
+    let mut advice = Vec::new();
+    let spec = &platform.spec;
+    let mut warn =
+        |field: &str, value: Value, message: &str| advice.push(Finding::warning(field, &value, message));
+    for (field, tls) in [
+        ("spec.kafka.tls.mode", &spec.kafka.tls),
+        ("spec.schemaRegistry.tls.mode", &spec.schema_registry.tls),
+        ("spec.database.tls.mode", &spec.database.tls),
+    ] {
+        if plain(tls) {
+            warn(
+                field,
+                json!("Disabled"),
+                "sends everything in plain text; use Verify wherever the server has a certificate",
+            );
+        }
+    }
+    if spec.auth.issuer.starts_with("http://") {
+        warn(
+            "spec.auth.issuer",
+            json!(spec.auth.issuer),
+            "is not https; whoever is in between can pose as the issuer",
+        );
+    }
+    for (name, workload) in [
+        ("shipment", &spec.workloads.shipment),
+        ("tracking", &spec.workloads.tracking),
+        ("analytics", &spec.workloads.analytics),
+    ] {
+        let field = format!("spec.workloads.{name}");
+        if workload.replicas == 1 {
+            warn(
+                &format!("{field}.replicas"),
+                json!(1),
+                "an eviction or a drained node stops the workload; use 2 or more",
+            );
+        }
+        if name != "shipment" && workload.replicas > spec.kafka.topics.partitions {
+            let partitions = spec.kafka.topics.partitions;
+            let message = format!(
+                "pods for {partitions} partitions: the others read nothing; raise spec.kafka.topics.partitions before the topics exist"
+            );
+            warn(&format!("{field}.replicas"), json!(workload.replicas), &message);
+        }
+        if workload
+            .resources
+            .limits
+            .as_ref()
+            .is_none_or(|limits| limits.memory.is_none())
+        {
+            warn(
+                &format!("{field}.resources.limits.memory"),
+                Value::Null,
+                "is not set: one pod can take a node's memory; write for example 256Mi",
+            );
+        }
+    }
+    if spec.kafka.topics.replication_factor == 1 {
+        warn(
+            "spec.kafka.topics.replicationFactor",
+            json!(1),
+            "a broker that is away stops the events, and one that is lost loses them; use 3",
+        );
+    }
+    if spec.version == "latest" {
+        warn(
+            "spec.version",
+            json!("latest"),
+            "can be another release at each pull, so that pods of one revision differ; name a release",
+        );
+    }
+    if spec.image.pull_policy == PullPolicy::Never {
+        warn(
+            "spec.image.pullPolicy",
+            json!("Never"),
+            "runs only where the image was loaded into every node by hand",
+        );
+    }
+    if matches!(spec.observability.log_level, LogLevel::Debug | LogLevel::Trace) {
+        warn(
+            "spec.observability.logLevel",
+            json!(spec.observability.log_level),
+            "costs time on every call; use it while you look for something, then go back to info",
+        );
+    }
+    advice
+}
+
+fn plain(tls: &Tls) -> bool {
+    tls.mode == TlsMode::Disabled
+}

@@ -1,0 +1,297 @@
+//! The tree of one platform. Pure.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use logistics_operator::names::{COMPONENT, MIGRATE};
+
+use super::gather::Snapshot;
+use super::tree::{Node, State};
+use super::{pod, workload};
+use crate::redact::text as redacted;
+
+/// The workloads, in the order of the custom resource.
+const WORKLOADS: [&str; 3] = ["shipment", "tracking", "analytics"];
+
+/// Most Warnings that are shown.
+const WARNINGS: usize = 8;
+
+/// How old a Warning may be, in seconds.
+const RECENT_SECONDS: i64 = 3600;
+
+const OPERATOR: &str = "kubectl get pods -A -l app.kubernetes.io/name=logistics-operator";
+
+/// Whether the platform is ready for its newest spec.
+#[must_use]
+pub fn ready(snapshot: &Snapshot) -> bool {
+    let Some(status) = &snapshot.platform.status else {
+        return false;
+    };
+    let current = status.observed_generation >= snapshot.platform.metadata.generation;
+    current
+        && status
+            .conditions
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// The tree of a platform.
+#[must_use]
+pub fn tree(snapshot: &Snapshot) -> Node {
+    let platform = &snapshot.platform;
+    let name = format!(
+        "{}/{}",
+        platform.namespace().unwrap_or_default(),
+        platform.name_any()
+    );
+    let mut root = root(snapshot, name);
+    let status = platform.status.clone().unwrap_or_default();
+    let degraded = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "Degraded" && c.status == "True");
+    let degraded_by = degraded.map(|condition| condition.reason.as_str());
+    let concerns = status
+        .conditions
+        .iter()
+        .filter(|condition| condition.type_ != "Ready");
+    root = root.with(concerns.map(|concern| condition(concern, degraded_by)));
+    root = root.with(migration(snapshot));
+    root = root.with(WORKLOADS.map(|name| workload::node(snapshot, name)));
+    let topics = status.topics.iter().map(|topic| {
+        Node::new("Topic", &topic.name, State::Info).message(format!("{} partitions", topic.partitions))
+    });
+    let subjects = status.subjects.iter().map(|subject| {
+        Node::new("Subject", &subject.name, State::Info)
+            .message(format!("schema {}, version {}", subject.id, subject.version))
+    });
+    root = root.with(listed("Topics", topics.collect()));
+    root = root.with(listed("Subjects", subjects.collect()));
+    root = root.with(listed("Warnings", warnings(snapshot)));
+    root.with(snapshot.unreadable.iter().map(|(what, why)| {
+        Node::new(what, "", State::Unknown)
+            .reason("NotReadable")
+            .message(why)
+    }))
+}
+
+fn root(snapshot: &Snapshot, name: String) -> Node {
+    let platform = &snapshot.platform;
+    let node = Node::new("LogisticsPlatform", name, State::Waiting);
+    if platform.metadata.deletion_timestamp.is_some() {
+        return node.reason("Deleting").message("is being deleted");
+    }
+    let Some(status) = &platform.status else {
+        return node
+            .reason("Unseen")
+            .message("no operator has seen it yet")
+            .next(format!(
+                "if it stays so, see whether the operator runs: {OPERATOR}"
+            ));
+    };
+    let Some(condition) = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")
+    else {
+        return node
+            .reason("Unseen")
+            .message("no operator has judged it yet")
+            .next(OPERATOR);
+    };
+    if status.observed_generation < platform.metadata.generation {
+        return node
+            .reason("Outdated")
+            .message("the operator has not yet seen the newest change of the spec")
+            .next(format!(
+                "if it stays so, see whether the operator runs: {OPERATOR}"
+            ));
+    }
+    let version = status.version.as_deref().unwrap_or("none");
+    let revision = status.revision.as_deref().unwrap_or("none");
+    let message = format!(
+        "version {version}, revision {revision}; {}",
+        redacted(&condition.message)
+    );
+    let degraded = status
+        .conditions
+        .iter()
+        .any(|c| c.type_ == "Degraded" && c.status == "True");
+    let state = match (condition.status.as_str(), degraded) {
+        ("True", false) => State::Ok,
+        (_, true) => State::Wrong,
+        _ => State::Waiting,
+    };
+    Node { state, ..node }.reason(&condition.reason).message(message)
+}
+
+fn condition(condition: &Condition, degraded_by: Option<&str>) -> Node {
+    let state = match (condition.type_.as_str(), condition.status.as_str()) {
+        (_, "Unknown") => State::Unknown,
+        ("Progressing", "True") => State::Waiting,
+        // These two are good when they are False.
+        ("Progressing" | "Degraded", "False") => State::Ok,
+        ("Degraded", _) => State::Wrong,
+        (_, "True") => State::Ok,
+        _ if degraded_by == Some(condition.reason.as_str()) => State::Wrong,
+        _ => State::Waiting,
+    };
+    let node = Node::new("Condition", &condition.type_, state)
+        .reason(&condition.reason)
+        .message(redacted(&condition.message));
+    match next(&condition.reason).filter(|_| !matches!(state, State::Ok)) {
+        Some(next) => node.next(next),
+        None => node,
+    }
+}
+
+/// What to do about a condition's reason, where its message does not say it.
+fn next(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "Unreachable" => {
+            "check the address in the spec, and that nothing between the operator and it (DNS, NetworkPolicy, firewall) is in the way"
+        }
+        "InvalidSpec" => {
+            "correct the fields that are named; kubectl logistics lint FILE tells the same before you apply"
+        }
+        "ReferenceMissing" => "create the object that is named, in the platform's namespace",
+        "IncompatibleSchema" => {
+            "see which schema the subject has; use another spec.kafka.topicPrefix, or release events that fit"
+        }
+        "ProgressDeadlineExceeded" => "see the pods below",
+        _ => return None,
+    })
+}
+
+/// A group that is left out when it is empty.
+fn listed(kind: &str, nodes: Vec<Node>) -> Option<Node> {
+    if nodes.is_empty() {
+        return None;
+    }
+    let count = nodes.len();
+    let mut group = Node::group(kind, nodes);
+    group.message = count.to_string();
+    Some(group)
+}
+
+/// The newest migration.
+fn migration(snapshot: &Snapshot) -> Option<Node> {
+    let jobs = snapshot
+        .jobs
+        .iter()
+        .filter(|job| job.labels().get(COMPONENT).is_some_and(|c| c == MIGRATE));
+    let job = jobs.max_by_key(|job| job.metadata.creation_timestamp.clone().map(|time| time.0))?;
+    let pods = snapshot.pods.iter().filter(|pod| {
+        let owners = pod.owner_references();
+        owners
+            .iter()
+            .any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
+    });
+    let node = of_job(job);
+    let unready: Vec<_> = pods.filter_map(|pod| pod::explain(pod, snapshot.now)).collect();
+    Some(if node.state == State::Ok {
+        node
+    } else {
+        node.with(unready)
+    })
+}
+
+fn of_job(job: &Job) -> Node {
+    let conditions = job
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.clone())
+        .unwrap_or_default();
+    let is = |kind: &str| {
+        conditions
+            .iter()
+            .find(|condition| condition.type_ == kind && condition.status == "True")
+    };
+    let node = |state| Node::new("Migration", format!("Job {}", job.name_any()), state);
+    if is("Complete").is_some() {
+        return node(State::Ok).reason("Complete");
+    }
+    let logs = format!(
+        "kubectl logs -n {} job/{}",
+        job.namespace().unwrap_or_default(),
+        job.name_any()
+    );
+    match is("Failed") {
+        Some(failed) => node(State::Wrong)
+            .reason(failed.reason.clone().unwrap_or_else(|| "Failed".into()))
+            .message(redacted(failed.message.as_deref().unwrap_or_default()))
+            .next(logs),
+        None => node(State::Waiting).reason("Running").next(logs),
+    }
+}
+
+/// Warnings of the last hour, the newest first; each kind of them once for each object.
+fn warnings(snapshot: &Snapshot) -> Vec<Node> {
+    let now = snapshot.now.as_second();
+    let mut recent: Vec<(i64, &Event)> = snapshot
+        .warnings
+        .iter()
+        .filter_map(|event| Some((time(event)?.as_second(), event)))
+        .filter(|(time, _)| now - time < RECENT_SECONDS)
+        .collect();
+    recent.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+    let mut nodes: Vec<Node> = Vec::new();
+    for (time, event) in recent {
+        let about = &event.involved_object;
+        let name = format!(
+            "{} {}",
+            about.kind.as_deref().unwrap_or_default(),
+            about.name.as_deref().unwrap_or_default()
+        );
+        let reason = event.reason.clone().unwrap_or_default();
+        if nodes.len() >= WARNINGS
+            || nodes
+                .iter()
+                .any(|node| node.name == name && node.reason == reason)
+        {
+            continue;
+        }
+        let count = event
+            .series
+            .as_ref()
+            .and_then(|series| series.count)
+            .or(event.count)
+            .unwrap_or(1);
+        let message = redacted(event.message.as_deref().unwrap_or_default());
+        let often = if count > 1 {
+            format!(", {count} times")
+        } else {
+            String::new()
+        };
+        nodes.push(
+            Node::new("Warning", name, State::Info)
+                .reason(reason)
+                .message(format!("{message} ({} ago{often})", ago(now - time))),
+        );
+    }
+    nodes
+}
+
+fn time(event: &Event) -> Option<Timestamp> {
+    let series = event
+        .series
+        .as_ref()
+        .and_then(|series| series.last_observed_time.as_ref())
+        .map(|time| time.0);
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    let made = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    series
+        .or(last)
+        .or_else(|| event.event_time.as_ref().map(|time| time.0))
+        .or(made)
+}
+
+fn ago(seconds: i64) -> String {
+    if seconds < 60 {
+        format!("{} s", seconds.max(0))
+    } else {
+        format!("{} min", seconds / 60)
+    }
+}
