@@ -11,7 +11,7 @@ export REGISTRY
 export DEMO_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cluster cluster-down kubeconfig images lint clean
+.PHONY: help demo test cluster cluster-down kubeconfig images cli lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ kubeconfig: ## Print the path of the running cluster's kubeconfig
 images: ## Build the images (CONTAINER=docker: by Docker; REGISTRY=…: push them there)
 	@dev/prerequisites.sh
 	@$(DEV) images $(if $(REGISTRY),--push $(REGISTRY))
+
+cli: ## Build the kubectl plugin (target/release/kubectl-logistics)
+	@cargo build --release --package kubectl-logistics
 
 lint: ## Check formatting, lints, shell scripts, licences and known flaws of the crates
 	@dev/lint.sh

@@ -1,0 +1,28 @@
+//! What docs/cli.md shows is what the program says.
+
+use std::process::Command;
+
+const GUIDE: &str = include_str!("../../docs/cli.md");
+
+/// The block of the guide that starts with a line.
+fn block(first: &str) -> String {
+    let start = GUIDE.find(&format!("\n{first}\n")).unwrap_or_else(|| panic!("docs/cli.md has no {first:?}"));
+    let text = &GUIDE[start + 1..];
+    text[..text.find("\n```").unwrap() + 1].to_owned()
+}
+
+#[test]
+fn the_guide_shows_what_lint_says() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("acme.yaml"), block("# acme.yaml")).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-logistics"))
+        .current_dir(folder.path())
+        .args(["lint", "acme.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let expected = block("$ kubectl logistics lint acme.yaml");
+    let told = format!("$ kubectl logistics lint acme.yaml\n{shown}");
+    assert!(told == expected, "docs/cli.md should show\n{told}");
+}
