@@ -1,15 +1,11 @@
 //! What docs/cli.md shows is what the program says.
 
+#[path = "testbed/guide.rs"]
+mod guide;
+
 use std::process::Command;
 
-const GUIDE: &str = include_str!("../../docs/cli.md");
-
-/// The block of the guide that starts with a line.
-fn block(first: &str) -> String {
-    let start = GUIDE.find(&format!("\n{first}\n")).unwrap_or_else(|| panic!("docs/cli.md has no {first:?}"));
-    let text = &GUIDE[start + 1..];
-    text[..text.find("\n```").unwrap() + 1].to_owned()
-}
+use guide::block;
 
 #[test]
 fn the_guide_shows_what_lint_says() {

@@ -79,7 +79,10 @@ impl Site {
     /// A platform with a status.
     pub(crate) async fn platform(&self, status: Value) -> Result<Value> {
         let mut object = platforms::smallest("acme");
-        object["status"] = status;
+        let status = status
+            .to_string()
+            .replace(".NS.svc", &format!(".{}.svc", self.namespace));
+        object["status"] = serde_json::from_str(&status)?;
         self.make(
             "/apis/logistics-platform.io/v1alpha1/namespaces/NS/logisticsplatforms",
             object,

@@ -5,4 +5,7 @@ mod backends;
 mod children;
 mod definition;
 mod faults;
+#[path = "../testbed/platforms.rs"]
+mod platforms;
 mod support;
+mod verdicts;
