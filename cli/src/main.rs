@@ -15,7 +15,12 @@ const USAGE: u8 = 2;
 
 /// Checks, shows and examines LogisticsPlatform objects.
 #[derive(Parser)]
-#[command(name = "kubectl-logistics", bin_name = "kubectl logistics", version, about)]
+#[command(
+    name = "kubectl-logistics",
+    bin_name = "kubectl logistics",
+    version,
+    after_help = "Example:\n  kubectl logistics lint acme.yaml && kubectl apply -f acme.yaml && kubectl logistics status --watch"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

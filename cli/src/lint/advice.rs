@@ -41,7 +41,7 @@ pub(super) fn check(platform: &LogisticsPlatform) -> Vec<Finding> {
             warn(
                 &format!("{field}.replicas"),
                 json!(1),
-                "an eviction or a drained node stops the workload; use 2 or more",
+                "is a single pod: an eviction or a drained node stops the workload; use 2 or more",
             );
         }
         if name != "shipment" && workload.replicas > spec.kafka.topics.partitions {
@@ -68,7 +68,7 @@ pub(super) fn check(platform: &LogisticsPlatform) -> Vec<Finding> {
         warn(
             "spec.kafka.topics.replicationFactor",
             json!(1),
-            "a broker that is away stops the events, and one that is lost loses them; use 3",
+            "is a single copy: a broker that is away stops the events, and one that is lost loses them; use 3",
         );
     }
     if spec.version == "latest" {
