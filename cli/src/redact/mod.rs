@@ -27,7 +27,7 @@ pub fn secret_name(name: &str) -> bool {
         "encryptionkey",
         "authorization",
         "cookie",
-        "session",
+        "sessionid",
         "jaas",
         "dsn",
     ];
