@@ -11,7 +11,7 @@ use logistics_operator::api;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest silence of the API server.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Which cluster, and which namespace of it.
 #[derive(clap::Args, Clone, Debug, Default)]

@@ -129,7 +129,7 @@ async fn definition(request: &Request, collected: &mut Collected) {
         .await
     {
         Ok(definition) => {
-            collected.object("definition", serde_json::to_value(definition).unwrap_or_default())
+            collected.object("definition", serde_json::to_value(definition).unwrap_or_default());
         }
         Err(error) => collected.failed(&format!("CustomResourceDefinition {name}"), &error),
     }

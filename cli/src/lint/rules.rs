@@ -35,15 +35,12 @@ fn finding(object: &Value, failure: &ValidationError) -> Finding {
 
 /// A message of the form `field: "value" remedy`, or only a part of that, taken apart.
 fn told(object: &Value, path: &str, message: &str) -> Finding {
-    let named = message
-        .split_once(": ")
-        .map(|(name, rest)| (name, rest))
-        .filter(|(name, _)| {
-            !name.is_empty()
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || ".[]".contains(c))
-        });
+    let named = message.split_once(": ").filter(|(name, _)| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || ".[]".contains(c))
+    });
     let (field, rest) = match named {
         Some((name, rest)) => (absolute(path, name), rest),
         None => (path.to_owned(), message),

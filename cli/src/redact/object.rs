@@ -117,7 +117,7 @@ impl Redactor {
                 for (name, value) in fields {
                     if secret_name(name) && (value.is_string() || value.is_number()) {
                         if let Some(text) = value.as_str() {
-                            self.learn(&text.to_owned());
+                            self.learn(text);
                         }
                         *value = json!(MASK);
                     } else {

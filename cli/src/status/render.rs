@@ -28,21 +28,17 @@ fn write(node: &Node, first: &str, rest: &str, colours: bool, lines: &mut String
         State::Info => ("·", "2"),
     };
     let paint = |text: &str| {
-        if colours {
+        if colours && !text.is_empty() {
             format!("\x1b[{colour}m{text}\x1b[0m")
         } else {
             text.to_owned()
         }
     };
     let mut line = format!("{first}{} {}", paint(mark), node.kind);
-    for part in [&node.name, &node.reason] {
+    for part in [node.name.clone(), paint(&node.reason)] {
         if !part.is_empty() {
             line.push(' ');
-            line.push_str(&if std::ptr::eq(part, &node.reason) {
-                paint(part)
-            } else {
-                part.clone()
-            });
+            line.push_str(&part);
         }
     }
     if !node.message.is_empty() {
@@ -58,7 +54,7 @@ fn write(node: &Node, first: &str, rest: &str, colours: bool, lines: &mut String
     lines.push('\n');
     if let Some(next) = &node.next {
         let bar = if node.children.is_empty() { "  " } else { "│ " };
-        lines.push_str(&format!("{rest}{bar}→ {next}\n"));
+        lines.extend([rest, bar, "→ ", next, "\n"]);
     }
     for (index, child) in node.children.iter().enumerate() {
         let (branch, stem) = if index + 1 == node.children.len() {

@@ -40,7 +40,7 @@ pub(super) fn node(snapshot: &Snapshot, workload: &str) -> Node {
                 .filter(|d| label(d.labels(), REVISION) == Some(revision));
             let nodes = of_revision.map(|d| self::deployment(snapshot, d)).collect();
             let mut node = Node::group("Revision", nodes);
-            node.name = (*revision).to_owned();
+            (*revision).clone_into(&mut node.name);
             node.message = if serving == Some(revision) {
                 "takes calls".into()
             } else {

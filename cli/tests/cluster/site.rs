@@ -55,8 +55,8 @@ impl Site {
             .await
             .with_context(|| format!("{path} {name}"))?;
         let Some(status) = status else { return Ok(made) };
-        let patch = json!({"status": status});
-        self.send("PATCH", &format!("{path}/{name}/status"), &patch)
+        let change = json!({"status": status});
+        self.send("PATCH", &format!("{path}/{name}/status"), &change)
             .await
             .with_context(|| format!("status of {path} {name}"))
     }

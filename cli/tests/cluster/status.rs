@@ -274,7 +274,7 @@ async fn a_watch_shows_each_change() -> Result<()> {
         .spawn()?;
     let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
     let mut next = async || {
-        let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await??;
+        let line = tokio::time::timeout(Duration::from_mins(1), lines.next_line()).await??;
         let json: Value = serde_json::from_str(&line.context("the program ended")?)?;
         anyhow::Ok(json["platforms"][0]["ready"].clone())
     };

@@ -8,5 +8,6 @@ pub(crate) fn block(first: &str) -> String {
         .find(&format!("\n{first}\n"))
         .unwrap_or_else(|| panic!("docs/cli.md has no {first:?}"));
     let text = &GUIDE[start + 1..];
-    text[..text.find("\n```").unwrap() + 1].to_owned()
+    let end = text.find("\n```").unwrap_or(text.len() - 1);
+    text[..=end].to_owned()
 }

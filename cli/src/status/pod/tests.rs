@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-fn explained(status: Value) -> Option<Node> {
+fn explained(status: &Value) -> Option<Node> {
     let pod = json!({
         "metadata": {"name": "p", "namespace": "n", "labels": {COMPONENT: "tracking"}, "creationTimestamp": "2026-01-01T00:00:00Z"},
         "status": status,
@@ -13,7 +13,7 @@ fn explained(status: Value) -> Option<Node> {
     )
 }
 
-fn container(state: Value, last: Value, restarts: u32) -> Value {
+fn container(state: &Value, last: &Value, restarts: u32) -> Value {
     json!({"containerStatuses": [{
         "name": "tracking", "image": "host/tracking:1", "imageID": "", "ready": false, "restartCount": restarts,
         "state": state, "lastState": last,
@@ -23,7 +23,7 @@ fn container(state: Value, last: Value, restarts: u32) -> Value {
 #[test]
 fn a_ready_pod_is_left_out() {
     assert_eq!(
-        explained(json!({"conditions": [{"type": "Ready", "status": "True"}]})),
+        explained(&json!({"conditions": [{"type": "Ready", "status": "True"}]})),
         None
     );
 }
@@ -37,21 +37,21 @@ fn every_cause_has_a_reason_and_a_next_step() {
     let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
     let cases = [
         (
-            container(waiting("ImagePullBackOff", "not found"), json!({}), 0),
+            container(&waiting("ImagePullBackOff", "not found"), &json!({}), 0),
             State::Wrong,
             "ImagePullBackOff",
             "not found",
             "host/tracking:1 exists",
         ),
         (
-            container(waiting("CrashLoopBackOff", ""), crashed.clone(), 4),
+            container(&waiting("CrashLoopBackOff", ""), &crashed, 4),
             State::Wrong,
             "CrashLoopBackOff",
             "started 5 times, ended with exit code 1: cannot start: postgres://",
             "kubectl logs -n n p -c tracking --previous",
         ),
         (
-            container(waiting("CrashLoopBackOff", ""), killed.clone(), 4),
+            container(&waiting("CrashLoopBackOff", ""), &killed, 4),
             State::Wrong,
             "CrashLoopBackOff",
             "more memory than its limit",
@@ -59,8 +59,8 @@ fn every_cause_has_a_reason_and_a_next_step() {
         ),
         (
             container(
-                waiting("CreateContainerConfigError", "secret \"x\" not found"),
-                json!({}),
+                &waiting("CreateContainerConfigError", "secret \"x\" not found"),
+                &json!({}),
                 0,
             ),
             State::Wrong,
@@ -69,21 +69,21 @@ fn every_cause_has_a_reason_and_a_next_step() {
             "kubectl describe pod",
         ),
         (
-            container(waiting("ContainerCreating", ""), json!({}), 0),
+            container(&waiting("ContainerCreating", ""), &json!({}), 0),
             State::Waiting,
             "ContainerCreating",
             "is being made",
             "kubectl describe pod",
         ),
         (
-            container(json!({"running": {}}), crashed, 1),
+            container(&json!({"running": {}}), &crashed, 1),
             State::Waiting,
             "NotReady",
             "before that it ended with exit code 1",
             "kubectl logs -n n p -c tracking",
         ),
         (
-            container(killed, json!({}), 0),
+            container(&killed, &json!({}), 0),
             State::Wrong,
             "OOMKilled",
             "more memory",
@@ -112,7 +112,7 @@ fn every_cause_has_a_reason_and_a_next_step() {
         ),
     ];
     for (status, state, reason, message, next) in cases {
-        let node = explained(status).unwrap();
+        let node = explained(&status).unwrap();
         assert_eq!((node.state, node.reason.as_str()), (state, reason));
         assert!(node.message.contains(message), "{node:?}");
         assert!(
