@@ -101,6 +101,7 @@ async fn a_platform_that_is_ready_is_a_tree_of_good_marks() -> Result<()> {
 async fn each_unhappy_node_says_why_and_what_to_do() -> Result<()> {
     let site = Site::new("unhappy").await?;
     let mut status = ready();
+    status["workloads"][1]["readyReplicas"] = json!(1);
     status["conditions"] = json!([
         condition("Ready", "False", "MigrationFailed", "Job acme-migrate-1 failed"),
         condition("Degraded", "True", "MigrationFailed", "Job acme-migrate-1 failed"),
