@@ -148,7 +148,8 @@ fn wrong_kinds_and_versions_are_told() {
 fn doubtful_settings_are_warned_of() {
     let doubtful = SAMPLE
         .replace("tracking: {replicas: 2}", "tracking: {replicas: 1}")
-        .replace("analytics: {replicas: 2}", "analytics: {replicas: 9}")
+        .replace("analytics: {replicas: 2}", "analytics: {autoscaling: {minReplicas: 1, maxReplicas: 9}}")
+        .replace("  version:", "  suspend: true\n  deletionPolicy: Delete\n  version:")
         .replace("https://registry.backing.svc:8443/apis/ccompat/v7\n    tls:\n      caConfigMapRef: {name: backing-ca}", "http://registry:8080\n    tls: {mode: Disabled}")
         .replace("issuer: https", "issuer: http")
         .replace("\"0.1.0\"", "latest");
@@ -163,8 +164,11 @@ fn doubtful_settings_are_warned_of() {
         "spec.schemaRegistry.tls.mode",
         "spec.auth.issuer",
         "spec.workloads.tracking.replicas",
-        "spec.workloads.analytics.replicas",
+        "spec.workloads.analytics.autoscaling.minReplicas",
+        "spec.workloads.analytics.autoscaling.maxReplicas",
         "spec.kafka.topics.replicationFactor",
+        "spec.suspend",
+        "spec.deletionPolicy",
         "spec.version",
     ];
     assert_eq!(fields, expected);

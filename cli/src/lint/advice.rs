@@ -1,6 +1,6 @@
 //! What is legal but seldom wanted.
 
-use logistics_operator::api::{LogLevel, LogisticsPlatform, PullPolicy, Tls, TlsMode};
+use logistics_operator::api::{DeletionPolicy, LogLevel, LogisticsPlatform, PullPolicy, Tls, TlsMode};
 use serde_json::{Value, json};
 
 use super::finding::Finding;
@@ -37,19 +37,27 @@ pub(super) fn check(platform: &LogisticsPlatform) -> Vec<Finding> {
         ("analytics", &spec.workloads.analytics),
     ] {
         let field = format!("spec.workloads.{name}");
-        if workload.replicas == 1 {
+        // An autoscaler's bounds stand in for the number.
+        let (least, most) = match &workload.autoscaling {
+            Some(bounds) => (
+                ("autoscaling.minReplicas", bounds.min_replicas),
+                ("autoscaling.maxReplicas", bounds.max_replicas),
+            ),
+            None => (("replicas", workload.replicas), ("replicas", workload.replicas)),
+        };
+        if least.1 == 1 {
             warn(
-                &format!("{field}.replicas"),
+                &format!("{field}.{}", least.0),
                 json!(1),
                 "is a single pod: an eviction or a drained node stops the workload; use 2 or more",
             );
         }
-        if name != "shipment" && workload.replicas > spec.kafka.topics.partitions {
+        if name != "shipment" && most.1 > spec.kafka.topics.partitions {
             let partitions = spec.kafka.topics.partitions;
             let message = format!(
                 "pods for {partitions} partitions: the others read nothing; raise spec.kafka.topics.partitions before the topics exist"
             );
-            warn(&format!("{field}.replicas"), json!(workload.replicas), &message);
+            warn(&format!("{field}.{}", most.0), json!(most.1), &message);
         }
         if workload
             .resources
@@ -69,6 +77,20 @@ pub(super) fn check(platform: &LogisticsPlatform) -> Vec<Finding> {
             "spec.kafka.topics.replicationFactor",
             json!(1),
             "is a single copy: a broker that is away stops the events, and one that is lost loses them; use 3",
+        );
+    }
+    if spec.suspend {
+        warn(
+            "spec.suspend",
+            json!(true),
+            "leaves everything as it is, also what breaks; set it to false when you are done",
+        );
+    }
+    if spec.deletion_policy == DeletionPolicy::Delete {
+        warn(
+            "spec.deletionPolicy",
+            json!("Delete"),
+            "takes the topics with their records along when the platform is deleted; use Retain to keep them",
         );
     }
     if spec.version == "latest" {

@@ -21,6 +21,9 @@ const WARNINGS: usize = 8;
 /// How old a Warning may be, in seconds.
 const RECENT_SECONDS: i64 = 3600;
 
+/// What every reason means, and what can be done about it.
+const CONDITIONS: &str = include_str!("../../../docs/conditions.md");
+
 const OPERATOR: &str = "kubectl get pods -A -l app.kubernetes.io/name=logistics-operator";
 
 /// Whether the platform is ready for its newest spec.
@@ -147,22 +150,17 @@ fn condition(condition: &Condition, degraded_by: Option<&str>) -> Node {
     }
 }
 
-/// What to do about a condition's reason, where its message does not say it.
-fn next(reason: &str) -> Option<&'static str> {
-    Some(match reason {
-        "Unreachable" => {
-            "check the address in the spec, and that nothing between the operator and it (DNS, NetworkPolicy, firewall) is in the way"
-        }
-        "InvalidSpec" => {
-            "correct the fields that are named; kubectl logistics lint FILE tells the same before you apply"
-        }
-        "ReferenceMissing" => "create the object that is named, in the platform's namespace",
-        "IncompatibleSchema" => {
-            "see which schema the subject has; use another spec.kafka.topicPrefix, or release events that fit"
-        }
-        "ProgressDeadlineExceeded" => "see the pods below",
-        _ => return None,
-    })
+/// What docs/conditions.md says that can be done about a reason.
+fn next(reason: &str) -> Option<String> {
+    let row = format!("| `{reason}` |");
+    let line = CONDITIONS.lines().find(|line| line.starts_with(&row))?;
+    let advice = line
+        .trim_end_matches([' ', '|'])
+        .rsplit('|')
+        .next()?
+        .trim()
+        .replace('`', "");
+    (advice != "–").then_some(advice)
 }
 
 /// A group that is left out when it is empty.
@@ -293,5 +291,24 @@ fn ago(seconds: i64) -> String {
         format!("{} s", seconds.max(0))
     } else {
         format!("{} min", seconds / 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next;
+
+    #[test]
+    fn next_steps_are_those_of_the_documentation() {
+        let unreachable = next("Unreachable").unwrap();
+        assert!(unreachable.starts_with("Bring the backend back"), "{unreachable}");
+        assert_eq!(next("Ready"), None);
+        assert_eq!(next("NeverHeardOf"), None);
+        for reason in logistics_operator::reason::Reason::ALL {
+            assert!(
+                super::CONDITIONS.contains(&format!("| `{}` |", reason.as_str())),
+                "{reason:?}"
+            );
+        }
     }
 }
