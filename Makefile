@@ -11,7 +11,7 @@ export REGISTRY
 export DEMO_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cluster cluster-down kubeconfig images cli lint clean
+.PHONY: help demo test judges cluster cluster-down kubeconfig images cli lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,11 @@ demo: ## Bring everything up and send real shipments (KUBECONFIG=â€¦ REGISTRY=â€
 
 test: ## Run every test, the end-to-end ones on a real cluster
 	@dev/test.sh
+
+judges: ## Show the chart, the samples and all that is rendered to independent judges (needs no cluster)
+	@dev/prerequisites.sh
+	@$(DEV) tools judges
+	@cargo test --package dev-judges
 
 cluster: ## Start Kubernetes, PostgreSQL, Kafka and the schema registry, with the operator
 	@dev/prerequisites.sh
