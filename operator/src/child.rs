@@ -1,5 +1,7 @@
 //! Kubernetes objects that a platform consists of, as the plan sees them.
 
+mod strip;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,7 +9,9 @@ use kube::api::{ApiResource, TypeMeta};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use crate::names::MANAGER;
+use crate::names::INSTANCE;
+
+pub(crate) use strip::LAST_APPLIED;
 
 /// The kinds of children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,7 +148,7 @@ pub struct Child {
     pub object: Value,
 }
 
-/// A child as it is in the cluster.
+/// A child as it is in the cluster, without what no decision reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Live {
     /// Its kind and name.
@@ -161,7 +165,7 @@ pub struct Live {
     pub owner: Option<String>,
     /// Whether our field manager has ever applied it.
     pub applied_by_us: bool,
-    /// The object; of `metadata.managedFields` only our own entry is kept.
+    /// The object. Of `metadata.managedFields` only our own entry is kept, of `status` only what is reported.
     pub object: Value,
 }
 
@@ -175,36 +179,30 @@ impl Live {
             api_version: kind.api_version().into(),
             kind: kind.name().into(),
         });
-        if let Some(fields) = &mut object.metadata.managed_fields {
-            fields.retain(|entry| {
-                entry.manager.as_deref() == Some(MANAGER)
-                    && entry.operation.as_deref() == Some("Apply")
-                    && entry.subresource.is_none()
-            });
+        let version = object.metadata.resource_version.take();
+        let version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
+        strip::strip(kind, &mut object);
+        let object = serde_json::to_value(&object).unwrap_or_default();
+        Arc::new(Self::restore(kind, version, object))
+    }
+
+    /// What [`Self::new`] made, from its object.
+    #[must_use]
+    pub(crate) fn restore(kind: ChildKind, resource_version: u64, object: Value) -> Self {
+        let meta = &object["metadata"];
+        let text = |field: &str| meta[field].as_str().unwrap_or_default().to_owned();
+        let list = |field: &str| meta[field].as_array().into_iter().flatten();
+        let owner = list("ownerReferences").find(|owner| owner["controller"] == true);
+        Self {
+            id: ChildId::new(kind, text("name")),
+            namespace: text("namespace"),
+            uid: text("uid"),
+            resource_version,
+            terminating: meta.get("deletionTimestamp").is_some(),
+            owner: owner.and_then(|owner| Some(owner["uid"].as_str()?.to_owned())),
+            applied_by_us: list("managedFields").next().is_some(),
+            object,
         }
-        let meta = &object.metadata;
-        let owner = meta
-            .owner_references
-            .iter()
-            .flatten()
-            .find(|owner| owner.controller == Some(true));
-        Arc::new(Self {
-            id: ChildId::new(kind, meta.name.clone().unwrap_or_default()),
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            uid: meta.uid.clone().unwrap_or_default(),
-            resource_version: meta
-                .resource_version
-                .as_deref()
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(0),
-            terminating: meta.deletion_timestamp.is_some(),
-            owner: owner.map(|owner| owner.uid.clone()),
-            applied_by_us: meta
-                .managed_fields
-                .as_ref()
-                .is_some_and(|fields| !fields.is_empty()),
-            object: serde_json::to_value(&object).unwrap_or_default(),
-        })
     }
 
     /// Whether the child belongs to the platform with this uid and name. One whose owner reference was taken away
@@ -213,11 +211,7 @@ impl Live {
     pub fn belongs_to(&self, platform_uid: &str, platform_name: &str) -> bool {
         match &self.owner {
             Some(owner) => owner == platform_uid,
-            None => {
-                self.applied_by_us
-                    && self.object["metadata"]["labels"][crate::names::INSTANCE].as_str()
-                        == Some(platform_name)
-            }
+            None => self.applied_by_us && self.label(INSTANCE) == Some(platform_name),
         }
     }
 

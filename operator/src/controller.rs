@@ -20,7 +20,7 @@ use crate::backend::{Outside, Trigger};
 use crate::child::ChildKind;
 use crate::jitter::jitter;
 use crate::notice::Notices;
-use crate::observe::{Platforms, Scope, Sources, watch_children, watch_platforms};
+use crate::observe::{Platforms, RefKind, Scope, Sources, watch_children, watch_platforms, watch_references};
 use crate::reconcile::{Context, ReconcileError, reconcile};
 use crate::settings::Settings;
 use crate::telemetry::{Health, Metrics};
@@ -127,6 +127,16 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
             let (client, sources) = (client.clone(), context.sources.clone());
             let (area, trigger, health) = (area.clone(), trigger.clone(), health.clone());
             watches.spawn(watch_children(client, area, kind, sources, trigger, health));
+        }
+        for kind in RefKind::ALL {
+            let (client, sources) = (client.clone(), context.sources.clone());
+            watches.spawn(watch_references(
+                client,
+                area.clone(),
+                kind,
+                sources,
+                health.clone(),
+            ));
         }
         let forget = {
             let (context, backoff) = (context.clone(), backoff.clone());

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
-use logistics_kafka_admin::{TopicDescription, TopicSpec, Trust};
+use logistics_kafka_admin::{Admin, TopicDescription, TopicSpec, Trust};
 use logistics_operator::backend::kafka::{self, Change, Connection, Kafka, Target, Topic, Topics};
 use logistics_operator::backend::{Backend as _, BackendError, BackendPlan};
 use logistics_operator::reason::Reason;
@@ -174,6 +174,10 @@ async fn a_retention_changed_by_hand_is_repaired_and_keys_of_others_survive() ->
     let seen = Kafka::default().observe(&admin, &wanted).await?;
     assert_eq!(Kafka::plan(&wanted, &seen), BackendPlan::default());
     assert_eq!(own(&seen, topic, "retention.ms").as_deref(), Some(WEEK));
+    // The operator asks for its own keys only.
+    let servers = &dev_rig::shared::kafka().await?.bootstrap_servers;
+    let other = Admin::new(servers, &Trust::Disabled, Duration::from_secs(10))?;
+    let seen = Topics(other.describe(&[topic.to_owned()]).await?);
     assert_eq!(own(&seen, topic, "max.message.bytes").as_deref(), Some("2000000"));
     assert_eq!(own(&seen, topic, "segment.ms").as_deref(), Some("7200000"));
     Ok(())

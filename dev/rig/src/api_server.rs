@@ -9,6 +9,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::pki::{Authority, Identity};
@@ -24,11 +25,22 @@ pub struct ApiServer {
     pub kubeconfig: PathBuf,
     process: Process,
     etcd: Process,
-    _folder: TempDir,
+    authority: Authority,
+    folder: TempDir,
 }
 
 /// Starts an API server of its own; see [`crate::shared::api_server`] for one that costs its start only once.
 pub async fn api_server() -> Result<ApiServer> {
+    start(None).await
+}
+
+/// Starts an API server that writes an audit log ([`ApiServer::audit_log`]) of what a policy picks (`rules` of an
+/// `audit.k8s.io/v1` Policy).
+pub async fn audited_api_server(rules: &Value) -> Result<ApiServer> {
+    start(Some(rules)).await
+}
+
+async fn start(audit_rules: Option<&Value>) -> Result<ApiServer> {
     // Another crate in the test may have chosen already; either choice will do.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = scratch::folder("api-server")?;
@@ -39,15 +51,21 @@ pub async fn api_server() -> Result<ApiServer> {
     );
     let etcd = Process::start(etcd(folder.path(), client_port, peer_port)?)?;
     let url = format!("https://127.0.0.1:{port}");
-    let kubeconfig = write_identities(folder.path(), &url)?;
+    let authority = Authority::new("dev-rig kubernetes")?;
+    let kubeconfig = write_identities(folder.path(), &url, &authority)?;
     wait::until_ready(&etcd, || wait::http_ok(client_port, "/health")).await?;
-    let process = Process::start(kube_apiserver(folder.path(), port, client_port)?)?;
+    let mut spec = kube_apiserver(folder.path(), port, client_port)?;
+    if let Some(rules) = audit_rules {
+        spec.args.extend(audit(folder.path(), rules)?);
+    }
+    let process = Process::start(spec)?;
     let server = ApiServer {
         url,
         kubeconfig,
         process,
         etcd,
-        _folder: folder,
+        authority,
+        folder,
     };
     server.ready().await?;
     Ok(server)
@@ -58,6 +76,18 @@ impl ApiServer {
     pub async fn config(&self) -> Result<Config> {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
         Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+    }
+
+    /// A kubeconfig of a user in a group, with no rights but those that its bindings give it.
+    pub fn identity(&self, user: &str, group: &str) -> Result<PathBuf> {
+        let identity = self.authority.client(user, group)?;
+        write_kubeconfig(self.folder.path(), &self.url, user, &identity)
+    }
+
+    /// The audit log of [`audited_api_server`]: one JSON object a line.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.path().join(AUDIT_LOG)
     }
 
     /// A client of an administrator, which lives as long as the runtime it was made in.
@@ -161,26 +191,49 @@ fn kube_apiserver(folder: &Path, port: u16, etcd_port: u16) -> Result<Spec> {
     })
 }
 
+/// Name of the audit log.
+const AUDIT_LOG: &str = "audit.log";
+
+/// Writes the audit policy and says how to use it.
+fn audit(folder: &Path, rules: &Value) -> Result<[String; 3]> {
+    let policy = folder.join("audit-policy.json");
+    let content = json!({
+        "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules,
+    });
+    std::fs::write(&policy, content.to_string())?;
+    Ok([
+        format!("--audit-policy-file={}", policy.display()),
+        format!("--audit-log-path={}", folder.join(AUDIT_LOG).display()),
+        // One file, however long the run is.
+        "--audit-log-maxsize=4096".into(),
+    ])
+}
+
 /// Writes the certificates and the administrator's kubeconfig.
-fn write_identities(folder: &Path, url: &str) -> Result<PathBuf> {
-    let authority = Authority::new("dev-rig kubernetes")?;
+fn write_identities(folder: &Path, url: &str, authority: &Authority) -> Result<PathBuf> {
     let server = authority.server(&["localhost", "127.0.0.1", "kubernetes.default.svc"])?;
     let admin = authority.client("admin", "system:masters")?;
     let service_account = authority.client("service-account", "dev-rig")?;
     write_identity(folder, "server", &server)?;
-    write_identity(folder, "admin", &admin)?;
     write_identity(folder, "service-account", &service_account)?;
     std::fs::write(folder.join("ca.crt"), authority.certificate())?;
-    let file = |name: &str| folder.join(name).display().to_string();
-    let kubeconfig = serde_json::json!({
+    write_kubeconfig(folder, url, "admin", &admin)
+}
+
+fn write_kubeconfig(folder: &Path, url: &str, user: &str, identity: &Identity) -> Result<PathBuf> {
+    write_identity(folder, user, identity)?;
+    let file = |name: String| folder.join(name).display().to_string();
+    let kubeconfig = json!({
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "rig", "cluster": {"server": url, "certificate-authority": file("ca.crt")}}],
-        "users": [{"name": "admin", "user": {"client-certificate": file("admin.crt"), "client-key": file("admin.key")}}],
-        "contexts": [{"name": "rig", "context": {"cluster": "rig", "user": "admin"}}],
+        "clusters": [{"name": "rig", "cluster": {"server": url, "certificate-authority": file("ca.crt".into())}}],
+        "users": [{"name": user, "user": {
+            "client-certificate": file(format!("{user}.crt")), "client-key": file(format!("{user}.key")),
+        }}],
+        "contexts": [{"name": "rig", "context": {"cluster": "rig", "user": user}}],
         "current-context": "rig",
     });
-    let path = folder.join("admin.kubeconfig");
+    let path = folder.join(format!("{user}.kubeconfig"));
     std::fs::write(&path, serde_json::to_vec_pretty(&kubeconfig)?)?;
     Ok(path)
 }

@@ -22,6 +22,7 @@ pub mod otlp;
 mod pki;
 mod postgres;
 mod process;
+mod program;
 mod prometheus;
 mod schema_registry;
 mod scratch;
@@ -30,9 +31,10 @@ mod tool;
 mod wait;
 
 #[cfg(feature = "kubernetes")]
-pub use api_server::{ApiServer, api_server};
+pub use api_server::{ApiServer, api_server, audited_api_server};
 pub use kafka::{Kafka, kafka};
 pub use postgres::{Database, Postgres, postgres};
+pub use program::Program;
 pub use prometheus::{Prometheus, prometheus};
 pub use schema_registry::{SchemaRegistry, schema_registry};
 pub use scratch::free_port;

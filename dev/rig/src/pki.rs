@@ -14,6 +14,12 @@ pub(crate) struct Identity {
     pub(crate) key: String,
 }
 
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
 impl Authority {
     pub(crate) fn new(name: &str) -> Result<Self> {
         let mut params = CertificateParams::default();

@@ -109,6 +109,11 @@ impl Process {
         }
     }
 
+    /// The process's id, unless it was killed.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.lock().as_ref().map(Child::id)
+    }
+
     /// Kills the process at once, as a crash does; it can be started again.
     pub(crate) fn kill(&self) {
         self.end(Signal::KILL);

@@ -1,16 +1,17 @@
 //! Kafka administration as the operator needs it: what topics there are, how they are configured, creating topics, and
 //! changing single configuration keys without touching the others.
 
+mod configs;
 mod incremental;
 mod log;
+mod native;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -140,78 +141,66 @@ impl Admin {
 
     /// The client's newest log line says more than the time-out that follows from it.
     fn call_error(&self, operation: &'static str, error: &KafkaError) -> Error {
-        let cause = log::drain(self.client.inner())
-            .map_or_else(|| error.to_string(), |line| format!("{error}: {line}"));
+        self.reason(operation, error.to_string())
+    }
+
+    fn reason(&self, operation: &'static str, error: String) -> Error {
+        let cause = match log::drain(self.client.inner()) {
+            Some(line) => format!("{error}: {line}"),
+            None => error,
+        };
         let reason = format!("{cause} (brokers {})", self.bootstrap_servers);
         Error::Call { operation, reason }
     }
 
-    /// Describes those of the named topics that exist. Reading never creates a topic.
+    /// Describes those of the named topics that exist, with all configuration keys. Reading never creates a topic.
     ///
     /// # Errors
     /// When no broker answers in time, or one refuses.
     pub async fn describe(&self, names: &[String]) -> Result<BTreeMap<String, TopicDescription>, Error> {
-        let mut found = self.metadata(names).await?;
-        let resources: Vec<_> = found.keys().map(|name| ResourceSpecifier::Topic(name)).collect();
-        if resources.is_empty() {
-            return Ok(found);
-        }
-        let operation = "describing topic configurations";
-        let call = self.client.describe_configs(&resources, &self.options());
-        let results = call.await.map_err(|error| self.call_error(operation, &error))?;
-        let mut configs = BTreeMap::new();
-        for result in results {
-            let resource = result.map_err(|code| Error::Call {
-                operation,
-                reason: code.to_string(),
-            })?;
-            if let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = resource.specifier {
-                let of_topic = |entry: rdkafka::admin::ConfigEntry| {
-                    let of_topic = entry.source == ConfigSource::DynamicTopic;
-                    (
-                        entry.name,
-                        Config {
-                            value: entry.value,
-                            of_topic,
-                        },
-                    )
-                };
-                configs.insert(name, resource.entries.into_iter().map(of_topic).collect());
-            }
-        }
-        for (name, topic) in &mut found {
-            topic.configs = configs.remove(name).unwrap_or_default();
-        }
-        log::drain(self.client.inner());
-        Ok(found)
+        self.describe_keys(names, &[]).await
     }
 
-    /// Partitions and replicas. All topics are asked for, because asking for one by name may create it.
-    async fn metadata(&self, names: &[String]) -> Result<BTreeMap<String, TopicDescription>, Error> {
-        let (client, timeout) = (Arc::clone(&self.client), self.timeout);
+    /// Describes those of the named topics that exist, with some configuration keys, or all when none is named. Reading
+    /// never creates a topic.
+    ///
+    /// # Errors
+    /// When no broker answers in time, or one refuses.
+    pub async fn describe_keys(
+        &self,
+        names: &[String],
+        keys: &'static [&'static str],
+    ) -> Result<BTreeMap<String, TopicDescription>, Error> {
+        let (client, names, timeout) = (Arc::clone(&self.client), names.to_vec(), self.timeout);
         let operation = "reading topics";
-        let read = tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, timeout));
-        let metadata = read
-            .await
-            .map_err(|error| Error::Call {
-                operation,
-                reason: error.to_string(),
-            })?
-            .map_err(|error| self.call_error(operation, &error))?;
-        let describe = |topic: &rdkafka::metadata::MetadataTopic| TopicDescription {
-            partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
-            replication_factor: topic.partitions().first().map_or(0, |partition| {
-                i32::try_from(partition.replicas().len()).unwrap_or(i32::MAX)
-            }),
-            configs: BTreeMap::new(),
+        let read = move || topics::describe(client.inner(), &names, timeout);
+        let topics = self.wait(operation, read).await?;
+        if topics.is_empty() {
+            return Ok(topics);
+        }
+        let operation = "describing topic configurations";
+        let (client, names): (_, Vec<_>) = (Arc::clone(&self.client), topics.keys().cloned().collect());
+        let read = move || configs::describe(client.inner(), &names, keys, timeout);
+        let mut configs = self.wait(operation, read).await?;
+        log::drain(self.client.inner());
+        // One that has just been deleted has no configuration.
+        let with_configs = |(name, topic)| {
+            let configs = configs.remove(&name)?;
+            Some((name, TopicDescription { configs, ..topic }))
         };
-        let wanted = metadata
-            .topics()
-            .iter()
-            .filter(|topic| names.iter().any(|name| name == topic.name()));
-        Ok(wanted
-            .map(|topic| (topic.name().to_owned(), describe(topic)))
-            .collect())
+        Ok(topics.into_iter().filter_map(with_configs).collect())
+    }
+
+    /// Makes a call that blocks.
+    async fn wait<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, Error> {
+        match tokio::task::spawn_blocking(call).await {
+            Ok(result) => result.map_err(|error| self.reason(operation, error)),
+            Err(error) => Err(self.reason(operation, error.to_string())),
+        }
     }
 
     /// Creates a topic. One that exists already is no error: the next description shows whether it fits.

@@ -73,6 +73,7 @@ pub async fn apply(
     if let Some(target) = &targets.kafka
         && let Some(reading) = outside(
             &sources.kafka,
+            valid,
             target,
             &plan.kafka.changes,
             &mut applied.topics,
@@ -85,6 +86,7 @@ pub async fn apply(
     if let Some(target) = &targets.registry
         && let Some(reading) = outside(
             &sources.registry,
+            valid,
             target,
             &plan.registry.changes,
             &mut applied.subjects,
@@ -173,6 +175,7 @@ async fn repaired(
 /// Changes a backend until one change fails; returns what is there afterwards when anything was changed.
 async fn outside<B: Backend>(
     poller: &Poller<B>,
+    valid: &ValidPlatform,
     target: &B::Target,
     changes: &[B::Change],
     done: &mut Vec<String>,
@@ -194,6 +197,7 @@ async fn outside<B: Backend>(
     if done.is_empty() {
         None
     } else {
-        Some(poller.refresh(target).await)
+        let platform = ObjectRef::new(&valid.identity.name).within(&valid.identity.namespace);
+        Some(poller.refresh(&platform, target).await)
     }
 }

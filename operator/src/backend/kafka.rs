@@ -18,8 +18,11 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often it is looked for.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The configuration keys that are set, and asked for.
+const KEYS: [&str; 2] = ["cleanup.policy", "retention.ms"];
+
 /// A topic as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Topic {
     /// Its name, prefix included.
     pub name: String,
@@ -35,11 +38,8 @@ pub struct Topic {
 #[must_use]
 pub fn wanted(valid: &ValidPlatform) -> Vec<Topic> {
     let kafka = &valid.kafka;
-    let configs: BTreeMap<_, _> = [
-        ("cleanup.policy".to_owned(), "delete".to_owned()),
-        ("retention.ms".to_owned(), kafka.retention.as_millis().to_string()),
-    ]
-    .into();
+    let values = ["delete".to_owned(), kafka.retention.as_millis().to_string()];
+    let configs: BTreeMap<_, _> = KEYS.map(str::to_owned).into_iter().zip(values).collect();
     let topic = |topic: &topics::Topic| Topic {
         name: topic.full_name(&kafka.topic_prefix),
         partitions: kafka.partitions,
@@ -204,7 +204,7 @@ impl Brokers for Admin {
         &'a self,
         names: &'a [String],
     ) -> BoxFuture<'a, Result<BTreeMap<String, TopicDescription>, Error>> {
-        Box::pin(self.describe(names))
+        Box::pin(self.describe_keys(names, &KEYS))
     }
 
     fn create<'a>(&'a self, topic: &'a TopicSpec) -> BoxFuture<'a, Result<(), Error>> {
@@ -250,6 +250,7 @@ impl Default for Kafka {
 
 impl Backend for Kafka {
     const NAME: &'static str = "kafka";
+    const BATCH: usize = 1000;
     type Target = Target;
     type Connection = Connection;
     type Item = Topic;
@@ -271,6 +272,15 @@ impl Backend for Kafka {
             .await
             .map(Topics)
             .map_err(|error| unreachable(&error))
+    }
+
+    fn merge(seen: &mut Topics, more: Topics) {
+        seen.0.extend(more.0);
+    }
+
+    fn part(items: &[Topic], seen: &Topics) -> Topics {
+        let part = |topic: &Topic| Some((topic.name.clone(), seen.0.get(&topic.name)?.clone()));
+        Topics(items.iter().filter_map(part).collect())
     }
 
     fn plan(items: &[Topic], seen: &Topics) -> BackendPlan<Change> {

@@ -89,14 +89,16 @@ pub struct BackendError {
 pub trait Backend: Send + Sync + 'static {
     /// Its name in logs and metrics.
     const NAME: &'static str;
+    /// How many items are read in one call.
+    const BATCH: usize;
     /// How it is reached.
     type Target: Clone + Eq + Hash + Send + Sync + 'static;
     /// An open connection to it.
     type Connection: Send + Sync + 'static;
     /// Something that should exist in it.
-    type Item: Clone + PartialEq + Send + Sync + 'static;
+    type Item: Clone + Eq + Hash + Send + Sync + 'static;
     /// What a read finds.
-    type Seen: PartialEq + Send + Sync + 'static;
+    type Seen: Default + PartialEq + Send + Sync + 'static;
     /// A change.
     type Change: Clone + fmt::Display + Send + Sync + 'static;
 
@@ -109,6 +111,12 @@ pub trait Backend: Send + Sync + 'static {
         connection: &Self::Connection,
         items: &[Self::Item],
     ) -> impl Future<Output = Result<Self::Seen, BackendError>> + Send;
+
+    /// Adds what another call found.
+    fn merge(seen: &mut Self::Seen, more: Self::Seen);
+
+    /// What was found about some of the items.
+    fn part(items: &[Self::Item], seen: &Self::Seen) -> Self::Seen;
 
     /// Decides what has to change. Pure.
     fn plan(items: &[Self::Item], seen: &Self::Seen) -> BackendPlan<Self::Change>;

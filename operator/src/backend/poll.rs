@@ -1,15 +1,21 @@
 //! One reader for each backend that any platform uses: it reads at an interval what all of them want to know, and wakes
-//! those whose state changed or drifted. So a reconcile never waits for a backend, and one that hangs blocks nobody.
+//! those whose own items changed or drifted. So a reconcile never waits for a backend, one that hangs blocks nobody, and
+//! what one platform does costs the others nothing.
+
+mod interests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube_runtime::reflector::ObjectRef;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use self::interests::{Interests, Which};
 use super::{Backend, BackendError, CALL_TIMEOUT, Reading};
 use crate::api::LogisticsPlatform;
 use crate::jitter::jitter;
@@ -32,20 +38,12 @@ pub struct Poller<B: Backend> {
 
 struct Poll<B: Backend> {
     target: B::Target,
-    interests: Mutex<HashMap<ObjectRef<LogisticsPlatform>, Interest<B>>>,
+    interests: Mutex<Interests<B>>,
     connection: Mutex<Option<Arc<B::Connection>>>,
-    reading: Mutex<Reading<B::Seen>>,
-    /// Held while the backend is read, so that a reading never replaces a newer one.
-    reading_now: tokio::sync::Mutex<()>,
+    /// Reads that were begun: a reading never replaces one of a read that began later.
+    reads: AtomicU64,
     wake: Notify,
     task: Mutex<Option<AbortHandle>>,
-}
-
-struct Interest<B: Backend> {
-    items: Vec<B::Item>,
-    interval: Duration,
-    /// Whether a reading that covers the items was made.
-    told: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -74,30 +72,11 @@ impl<B: Backend> Poller<B> {
         self.leave(platform, Some(target));
         let mut polls = lock(&self.polls);
         let poll = polls.entry(target.clone()).or_insert_with(|| self.start(target));
-        let mut interests = lock(&poll.interests);
-        match interests.get_mut(platform) {
-            Some(known) if known.items == items => {
-                known.interval = interval;
-                if known.told {
-                    lock(&poll.reading).clone()
-                } else {
-                    Reading::Pending
-                }
-            }
-            _ => {
-                let told = false;
-                interests.insert(
-                    platform.clone(),
-                    Interest {
-                        items,
-                        interval,
-                        told,
-                    },
-                );
-                poll.wake.notify_one();
-                Reading::Pending
-            }
+        let (reading, new) = lock(&poll.interests).want(platform, items, interval);
+        if new {
+            poll.wake.notify_one();
         }
+        reading
     }
 
     /// Forgets a platform.
@@ -110,9 +89,7 @@ impl<B: Backend> Poller<B> {
             if Some(target) == except {
                 return true;
             }
-            let mut interests = lock(&poll.interests);
-            interests.remove(platform);
-            let used = !interests.is_empty();
+            let used = lock(&poll.interests).leave(platform);
             if !used && let Some(task) = lock(&poll.task).take() {
                 task.abort();
             }
@@ -120,15 +97,19 @@ impl<B: Backend> Poller<B> {
         });
     }
 
-    /// Reads a backend now, after something was changed in it.
-    pub async fn refresh(&self, target: &B::Target) -> Reading<B::Seen> {
+    /// Reads a platform's items now, after something was changed in them.
+    pub async fn refresh(
+        &self,
+        platform: &ObjectRef<LogisticsPlatform>,
+        target: &B::Target,
+    ) -> Reading<B::Seen> {
         let poll = lock(&self.polls).get(target).cloned();
         let Some(poll) = poll else { return Reading::Pending };
-        let (reading, concerned) = poll.read(&self.backend).await;
-        for platform in concerned {
+        let read = poll.read(&self.backend, &Which::Of(platform)).await;
+        for platform in read.concerned {
             (self.trigger)(platform);
         }
-        reading
+        lock(&poll.interests).reading(platform)
     }
 
     /// Makes a change.
@@ -153,8 +134,7 @@ impl<B: Backend> Poller<B> {
             target: target.clone(),
             interests: Mutex::default(),
             connection: Mutex::default(),
-            reading: Mutex::new(Reading::Pending),
-            reading_now: tokio::sync::Mutex::default(),
+            reads: AtomicU64::default(),
             wake: Notify::new(),
             task: Mutex::default(),
         });
@@ -169,6 +149,15 @@ impl<B: Backend> Poller<B> {
     }
 }
 
+/// How a read ended.
+struct Read {
+    /// Whether anything was to be read.
+    any: bool,
+    error: Option<BackendError>,
+    /// The platforms that it is news for, and those that drifted.
+    concerned: Vec<ObjectRef<LogisticsPlatform>>,
+}
+
 impl<B: Backend> Poll<B> {
     fn connection(&self, backend: &B) -> Result<Arc<B::Connection>, BackendError> {
         let mut connection = lock(&self.connection);
@@ -180,91 +169,83 @@ impl<B: Backend> Poll<B> {
         Ok(made)
     }
 
-    /// All items that any platform wants to know about, and the shortest interval.
-    fn wanted(&self) -> (Vec<B::Item>, Duration) {
-        let interests = lock(&self.interests);
-        let mut items: Vec<B::Item> = Vec::new();
-        for item in interests.values().flat_map(|interest| &interest.items) {
-            if !items.contains(item) {
-                items.push(item.clone());
-            }
-        }
-        let interval = interests.values().map(|interest| interest.interval).min();
-        (items, interval.unwrap_or(Duration::from_mins(1)))
-    }
-
-    /// Reads the backend and keeps the reading; tells which platforms it concerns.
-    async fn read(&self, backend: &B) -> (Reading<B::Seen>, Vec<ObjectRef<LogisticsPlatform>>) {
-        let _turn = self.reading_now.lock().await;
-        let (items, _) = self.wanted();
-        let read = async {
-            let connection = self.connection(backend)?;
-            backend.observe(&connection, &items).await
-        };
-        let reading = match tokio::time::timeout(2 * CALL_TIMEOUT, read).await {
-            Ok(Ok(seen)) => Reading::Seen(Arc::new(seen)),
-            Ok(Err(error)) => Reading::Failed(error),
-            Err(_) => Reading::Failed(BackendError {
-                reason: Reason::Unreachable,
-                message: format!("no answer within {} s", 2 * CALL_TIMEOUT.as_secs()),
-            }),
-        };
-        let concerned = self.keep(&items, &reading);
-        (reading, concerned)
-    }
-
-    /// Keeps a reading of some items and tells which platforms it concerns: those that it is news for, and those that
-    /// drifted.
-    fn keep(&self, items: &[B::Item], reading: &Reading<B::Seen>) -> Vec<ObjectRef<LogisticsPlatform>> {
-        let mut interests = lock(&self.interests);
-        let mut kept = lock(&self.reading);
-        let news = *kept != *reading;
-        kept.clone_from(reading);
-        let mut concerned = Vec::new();
-        for (platform, interest) in interests.iter_mut() {
-            // A platform may have come, or changed its mind, while the read was under way.
-            if !interest.items.iter().all(|item| items.contains(item)) {
-                continue;
-            }
-            let drifted = match reading {
-                Reading::Seen(seen) => !B::plan(&interest.items, seen).changes.is_empty(),
-                _ => false,
+    /// Reads items and keeps what is found.
+    async fn read(&self, backend: &B, which: &Which<'_>) -> Read {
+        let turn = 1 + self.reads.fetch_add(1, Ordering::Relaxed);
+        let items = lock(&self.interests).items(which);
+        if items.is_empty() {
+            return Read {
+                any: false,
+                error: None,
+                concerned: Vec::new(),
             };
-            if news || drifted || !interest.told {
-                interest.told = true;
-                concerned.push(platform.clone());
-            }
         }
-        concerned
+        let found = self.observe(backend, &items).await;
+        let concerned = lock(&self.interests).keep(turn, &items, &found);
+        Read {
+            any: true,
+            error: found.err(),
+            concerned,
+        }
+    }
+
+    /// Reads items in as many calls as the backend needs; each has its time-out.
+    async fn observe(&self, backend: &B, items: &[B::Item]) -> Result<B::Seen, BackendError> {
+        let connection = self.connection(backend)?;
+        let mut all = B::Seen::default();
+        for items in items.chunks(B::BATCH) {
+            let limit = 2 * CALL_TIMEOUT;
+            let read = tokio::time::timeout(limit, backend.observe(&connection, items)).await;
+            let seen = read.map_err(|_| BackendError {
+                reason: Reason::Unreachable,
+                message: format!("no answer within {} s", limit.as_secs()),
+            })??;
+            B::merge(&mut all, seen);
+        }
+        Ok(all)
     }
 }
 
 async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, metrics: Arc<Metrics>) {
     let mut retry = FIRST_RETRY;
     let mut turn = 0_u64;
+    let mut next = Instant::now();
     loop {
-        let (reading, concerned) = poll.read(&backend).await;
-        let (_, interval) = poll.wanted();
-        let failed = matches!(reading, Reading::Failed(_));
-        metrics.poll(B::NAME, !failed);
-        if let Reading::Failed(error) = &reading {
+        let due = next <= Instant::now();
+        // Whoever came since the last read does not wait for the next one, and costs only a read of its own.
+        let which = if due { Which::All } else { Which::Unread };
+        let Read {
+            any,
+            error,
+            concerned,
+        } = poll.read(&backend, &which).await;
+        if any {
+            metrics.poll(B::NAME, error.is_none());
+        }
+        if let Some(error) = &error {
             warn!(backend = B::NAME, reason = %error.reason, %error, "backend could not be read");
         }
         for platform in concerned {
             debug!(backend = B::NAME, %platform, "backend changed");
             trigger(platform);
         }
-        let pause = if failed { retry.min(interval) } else { interval };
-        retry = if failed {
-            (retry * 2).min(interval.max(FIRST_RETRY))
+        let interval = lock(&poll.interests).interval();
+        let pause = if error.is_some() {
+            retry.min(interval)
         } else {
-            FIRST_RETRY
+            interval
         };
-        // Up to a tenth less, so that backends are not read in step and the interval is still kept.
-        turn += 1;
-        let pause = jitter(pause, 0.9..1.0, &(&poll.target, turn));
+        if due || error.is_some() {
+            // Up to a tenth less, so that backends are not read in step and the interval is still kept.
+            turn += 1;
+            next = Instant::now() + jitter(pause, 0.9..1.0, &(&poll.target, turn));
+        }
+        retry = match error {
+            Some(_) => (retry * 2).min(interval.max(FIRST_RETRY)),
+            None => FIRST_RETRY,
+        };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep_until(next) => {}
             () = poll.wake.notified() => {}
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use logistics_kafka_admin::Trust;
 use logistics_schemas::topics;
 use reqwest::{Client, Method, StatusCode};
@@ -17,11 +18,14 @@ use crate::validate::ValidPlatform;
 /// Error code of the Confluent API: there is no such subject.
 const SUBJECT_NOT_FOUND: i64 = 40401;
 
+/// Calls to a registry at the same time.
+const CALLS: usize = 8;
+
 /// Most characters of a registry's answer that are shown.
 const SHOWN: usize = 400;
 
 /// A subject as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subject {
     /// Its name.
     pub name: String,
@@ -235,6 +239,7 @@ async fn state(http: &dyn Http, subject: &Subject) -> Result<SubjectState, Backe
 
 impl Backend for Registry {
     const NAME: &'static str = "schema-registry";
+    const BATCH: usize = 100;
     type Target = Target;
     type Connection = Connection;
     type Item = Subject;
@@ -250,11 +255,21 @@ impl Backend for Registry {
         connection: &Self::Connection,
         items: &[Subject],
     ) -> Result<Subjects, BackendError> {
-        let mut subjects = BTreeMap::new();
-        for subject in items {
-            subjects.insert(subject.name.clone(), state(&**connection, subject).await?);
-        }
-        Ok(Subjects(subjects))
+        let read = |subject: Subject| async move {
+            let state = state(&**connection, &subject).await?;
+            Ok((subject.name, state))
+        };
+        let reading = stream::iter(items.to_vec()).map(read).buffer_unordered(CALLS);
+        reading.try_collect().await.map(Subjects)
+    }
+
+    fn merge(seen: &mut Subjects, more: Subjects) {
+        seen.0.extend(more.0);
+    }
+
+    fn part(items: &[Subject], seen: &Subjects) -> Subjects {
+        let part = |subject: &Subject| Some((subject.name.clone(), seen.0.get(&subject.name)?.clone()));
+        Subjects(items.iter().filter_map(part).collect())
     }
 
     fn plan(items: &[Subject], seen: &Subjects) -> BackendPlan<Change> {

@@ -1,19 +1,32 @@
 //! The children of all platforms as the watches tell, and as our own writes were answered, whichever is newer. So a
-//! reconcile right after a write sees what it wrote.
+//! reconcile right after a write sees what it wrote. Objects are kept as compact bytes and read only when their platform
+//! is looked at: a cluster has many platforms, and a reconcile looks at one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod space;
+
+use std::borrow::Borrow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kube_runtime::reflector::ObjectRef;
+
+use self::space::{Entry, Group, Kept, Space};
+use super::packed::Codec;
 use super::{Area, Children};
+use crate::api::LogisticsPlatform;
 use crate::child::{ChildId, ChildKind, Live};
+use crate::names::INSTANCE;
 
 /// The children of all platforms.
 #[derive(Default)]
-pub struct Cache(Mutex<Objects>);
+pub struct Cache {
+    codec: Codec,
+    objects: Mutex<Objects>,
+}
 
 #[derive(Default)]
 struct Objects {
-    namespaces: HashMap<String, Children>,
+    namespaces: HashMap<String, Space>,
     /// Objects that we deleted: a late event must not bring them back.
     deleted: HashMap<String, (ChildKind, String)>,
     /// What a list that is under way has shown, by kind and by the namespace that is listed.
@@ -26,23 +39,56 @@ struct List {
     newest: u64,
 }
 
+/// A platform that an event concerns.
+type Concerned = ObjectRef<LogisticsPlatform>;
+
 impl Cache {
     fn lock(&self) -> MutexGuard<'_, Objects> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The children of one platform.
     #[must_use]
     pub fn children(&self, namespace: &str, uid: &str, name: &str) -> Children {
-        let objects = self.lock();
-        let all = objects.namespaces.get(namespace).into_iter().flatten();
-        all.filter(|(_, live)| live.belongs_to(uid, name))
-            .map(|(id, live)| (id.clone(), live.clone()))
-            .collect()
+        let groups = [Group::Owner(uid.into()), Group::Named(name.into())];
+        let entries: Vec<Entry> = {
+            let objects = self.lock();
+            let space = objects.namespaces.get(namespace);
+            let groups = groups.iter().filter_map(|group| space?.of(group));
+            groups.flatten().cloned().collect()
+        };
+        let read = |entry: Entry| {
+            let object = self.codec.unpack(entry.id.kind, &entry.object);
+            let live = Live::restore(entry.id.kind, entry.resource_version, object);
+            (entry.id.clone(), Arc::new(live))
+        };
+        entries.into_iter().map(read).collect()
     }
 
-    /// Takes an object over, unless a newer state is known. Returns the former state.
-    pub fn put(&self, live: Arc<Live>) -> Option<Arc<Live>> {
+    /// Takes over how a write of ours was answered, unless a newer state is known.
+    pub fn put(&self, live: impl Borrow<Live>) {
+        self.take(live.borrow(), false);
+    }
+
+    /// Takes over what a watch tells, unless a newer state is known. Gives the platforms that it is news for: where
+    /// nothing changed that a decision reads, there is none.
+    pub fn seen(&self, live: &Live) -> Vec<Concerned> {
+        let (former, news) = self.take(live, true);
+        let label = |entry: &Entry| entry.platform.as_deref().map(str::to_owned);
+        // Its former state may name the platform that the object was taken from.
+        let names: BTreeSet<String> = former
+            .iter()
+            .filter_map(label)
+            .chain(live.label(INSTANCE).map(str::to_owned))
+            .collect();
+        let names = names.into_iter().filter(|_| news);
+        names.map(|name| concerned(&name, &live.namespace)).collect()
+    }
+
+    /// Gives the former state, and whether the new one is news.
+    fn take(&self, live: &Live, watched: bool) -> (Option<Entry>, bool) {
+        let object = self.codec.pack(live.id.kind, &live.object);
+        let mut kept = Kept::new(live, object, watched);
         let mut objects = self.lock();
         for area in [None, Some(live.namespace.clone())] {
             if let Some(list) = objects.lists.get_mut(&(live.id.kind, area)) {
@@ -50,16 +96,30 @@ impl Cache {
                 list.newest = list.newest.max(live.resource_version);
             }
         }
-        objects.put(live)
+        if objects.deleted.contains_key(&live.uid) {
+            return (None, false);
+        }
+        let space = objects.namespaces.entry(live.namespace.clone()).or_default();
+        let Some(known) = space.get(&live.id) else {
+            return (space.put(kept), true);
+        };
+        if known.resource_version > kept.resource_version {
+            return (None, false);
+        }
+        // What follows from a write of ours is decided when the watch shows it.
+        let news = !known.watched || !known.same(&kept);
+        kept.watched |= known.watched && known.resource_version == kept.resource_version;
+        (space.put(kept), news)
     }
 
-    /// An object is gone.
-    pub fn gone(&self, live: &Live) {
+    /// An object is gone. Gives the platform that it belonged to.
+    pub fn gone(&self, live: &Live) -> Option<Concerned> {
         let mut objects = self.lock();
         objects.deleted.remove(&live.uid);
         objects.remove(&live.namespace, &live.id, |known| {
             known.resource_version <= live.resource_version
         });
+        Some(concerned(live.label(INSTANCE)?, &live.namespace))
     }
 
     /// We deleted an object, and it is gone at once.
@@ -67,7 +127,7 @@ impl Cache {
         let mut objects = self.lock();
         let place = (id.kind, namespace.to_owned());
         objects.deleted.insert(uid.to_owned(), place);
-        objects.remove(namespace, id, |known| known.uid == uid);
+        objects.remove(namespace, id, |known| *known.uid == *uid);
     }
 
     /// A list of a kind begins.
@@ -75,8 +135,8 @@ impl Cache {
         self.lock().lists.insert((kind, area.clone()), List::default());
     }
 
-    /// A list of a kind is complete: what it did not show is gone. Returns what was taken out.
-    pub fn list_ends(&self, kind: ChildKind, area: &Area) -> Vec<Arc<Live>> {
+    /// A list of a kind is complete: what it did not show is gone. Gives the platforms that it belonged to.
+    pub fn list_ends(&self, kind: ChildKind, area: &Area) -> Vec<Concerned> {
         let mut objects = self.lock();
         let Some(list) = objects.lists.remove(&(kind, area.clone())) else {
             return Vec::new();
@@ -86,42 +146,34 @@ impl Cache {
         objects
             .deleted
             .retain(|_, (deleted, namespace)| *deleted != kind || !listed(namespace));
-        let mut gone = Vec::new();
+        let mut platforms = Vec::new();
         let namespaces = objects.namespaces.iter_mut();
-        for (_, children) in namespaces.filter(|(namespace, _)| listed(namespace)) {
-            children.retain(|id, live| {
-                let keep = id.kind != kind
-                    || list.seen.contains(&(live.namespace.clone(), id.name.clone()))
+        for (namespace, space) in namespaces.filter(|(namespace, _)| listed(namespace)) {
+            let gone = space.take_out(|entry| {
+                entry.id.kind == kind
+                    && !list.seen.contains(&(namespace.clone(), entry.id.name.clone()))
                     // Written by us while the list was under way.
-                    || live.resource_version > list.newest;
-                if !keep {
-                    gone.push(Arc::clone(live));
-                }
-                keep
+                    && entry.resource_version <= list.newest
             });
+            let names = gone.iter().filter_map(|entry| entry.platform.as_deref());
+            platforms.extend(names.map(|name| concerned(name, namespace)));
         }
-        gone
+        objects.namespaces.retain(|_, space| !space.is_empty());
+        platforms
     }
 }
 
-impl Objects {
-    fn put(&mut self, live: Arc<Live>) -> Option<Arc<Live>> {
-        if self.deleted.contains_key(&live.uid) {
-            return None;
-        }
-        let children: &mut BTreeMap<_, _> = self.namespaces.entry(live.namespace.clone()).or_default();
-        match children.get(&live.id) {
-            Some(known) if known.resource_version > live.resource_version => Some(Arc::clone(known)),
-            _ => children.insert(live.id.clone(), live),
-        }
-    }
+fn concerned(platform: &str, namespace: &str) -> Concerned {
+    ObjectRef::new(platform).within(namespace)
+}
 
-    fn remove(&mut self, namespace: &str, id: &ChildId, when: impl FnOnce(&Live) -> bool) {
-        if let Some(children) = self.namespaces.get_mut(namespace) {
-            if children.get(id).is_some_and(|known| when(known)) {
-                children.remove(id);
+impl Objects {
+    fn remove(&mut self, namespace: &str, id: &ChildId, when: impl FnOnce(&Entry) -> bool) {
+        if let Some(space) = self.namespaces.get_mut(namespace) {
+            if space.get(id).is_some_and(when) {
+                space.remove(id);
             }
-            if children.is_empty() {
+            if space.is_empty() {
                 self.namespaces.remove(namespace);
             }
         }

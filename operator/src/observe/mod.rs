@@ -4,6 +4,7 @@
 mod accepted;
 mod cache;
 mod observed;
+mod packed;
 mod references;
 mod scope;
 mod watch;
@@ -18,6 +19,7 @@ use kube::Client;
 use kube_runtime::reflector::ObjectRef;
 use logistics_kafka_admin::Trust;
 pub use observed::{Children, Observed};
+pub(crate) use references::watch_references;
 pub use references::{RefKind, Reference, References};
 pub use scope::{Area, Scope, ScopeError};
 use tokio::time::Instant;

@@ -1,22 +1,16 @@
-//! Secrets and `ConfigMap`s that specs refer to: one watch for each object that any platform names. Of a Secret only the
-//! metadata is read.
+//! Secrets and `ConfigMap`s that specs refer to. One watch of each kind tells which there are, by their metadata only;
+//! of a `ConfigMap` that a platform names, the keys that it names are read when the object is new or has changed. No
+//! Secret is ever read.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod known;
+mod watch;
 
-use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::core::PartialObjectMeta;
-use kube::{Api, Client};
-use kube_runtime::WatchStreamExt;
-use kube_runtime::reflector::ObjectRef;
-use kube_runtime::watcher::{self, Event, watcher};
-use tokio::task::AbortHandle;
-use tracing::warn;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use crate::api::LogisticsPlatform;
-use crate::backend::{BackendError, Trigger};
+pub use self::watch::References;
+pub(crate) use self::watch::watch_references;
+use crate::backend::BackendError;
 use crate::reason::Reason;
 use crate::validate::{ValidPlatform, ValidTls};
 
@@ -35,6 +29,19 @@ pub struct Reference {
     namespace: String,
     name: String,
     key: Option<String>,
+}
+
+impl RefKind {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Secret, Self::ConfigMap];
+
+    /// Name of the kind's watches in [`crate::telemetry::Health`].
+    pub(super) const fn watch(self) -> &'static str {
+        match self {
+            Self::Secret => "referenced Secret",
+            Self::ConfigMap => "referenced ConfigMap",
+        }
+    }
 }
 
 impl Reference {
@@ -101,7 +108,7 @@ pub(super) fn missing(wanted: &[(Reference, &'static str)], found: &Found) -> Ve
 enum State {
     Unknown,
     Absent,
-    /// Its keys; of a Secret none is known.
+    /// The keys that are named and there; of a Secret none is known.
     Present(Arc<BTreeMap<String, String>>),
 }
 
@@ -153,143 +160,6 @@ impl Found {
             (Some(State::Absent), _) => format!("{kind:?} {name} is not in namespace {namespace}; create it"),
             (Some(State::Present(_)), Some(key)) => format!("{kind:?} {name} has no key {key}; add it"),
             _ => format!("{kind:?} {name} is being looked up"),
-        }
-    }
-}
-
-/// The watches of all objects that platforms refer to.
-pub struct References {
-    client: Client,
-    trigger: Trigger,
-    watches: Mutex<HashMap<Object, Watch>>,
-}
-
-struct Watch {
-    shared: Arc<Shared>,
-    task: AbortHandle,
-}
-
-struct Shared {
-    state: Mutex<State>,
-    platforms: Mutex<BTreeSet<(String, String)>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl References {
-    pub(super) fn new(client: Client, trigger: Trigger) -> Self {
-        Self {
-            client,
-            trigger,
-            watches: Mutex::default(),
-        }
-    }
-
-    /// Notes what a platform refers to, and tells what is known. The platform is woken when that changes.
-    pub fn watch(&self, platform: &ObjectRef<LogisticsPlatform>, references: &[Reference]) -> Found {
-        let objects: BTreeSet<Object> = references.iter().map(Reference::object).collect();
-        self.leave(platform, &objects);
-        let mut watches = lock(&self.watches);
-        let mut found = HashMap::new();
-        for object in objects {
-            let watch = watches
-                .entry(object.clone())
-                .or_insert_with(|| self.start(&object));
-            lock(&watch.shared.platforms).insert(key(platform));
-            found.insert(object, lock(&watch.shared.state).clone());
-        }
-        Found(found)
-    }
-
-    pub(super) fn forget(&self, platform: &ObjectRef<LogisticsPlatform>) {
-        self.leave(platform, &BTreeSet::new());
-    }
-
-    fn leave(&self, platform: &ObjectRef<LogisticsPlatform>, except: &BTreeSet<Object>) {
-        lock(&self.watches).retain(|object, watch| {
-            if except.contains(object) {
-                return true;
-            }
-            let mut platforms = lock(&watch.shared.platforms);
-            platforms.remove(&key(platform));
-            if platforms.is_empty() {
-                watch.task.abort();
-            }
-            !platforms.is_empty()
-        });
-    }
-
-    fn start(&self, (kind, namespace, name): &Object) -> Watch {
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State::Unknown),
-            platforms: Mutex::default(),
-        });
-        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let (client, trigger) = (self.client.clone(), self.trigger.clone());
-        let task = match kind {
-            RefKind::Secret => {
-                let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client, namespace);
-                tokio::spawn(follow(
-                    watcher(api, config),
-                    |_| BTreeMap::new(),
-                    shared.clone(),
-                    trigger,
-                ))
-            }
-            RefKind::ConfigMap => {
-                let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-                let data = |object: ConfigMap| object.data.unwrap_or_default();
-                tokio::spawn(follow(watcher(api, config), data, shared.clone(), trigger))
-            }
-        };
-        Watch {
-            shared,
-            task: task.abort_handle(),
-        }
-    }
-}
-
-fn key(platform: &ObjectRef<LogisticsPlatform>) -> (String, String) {
-    (
-        platform.namespace.clone().unwrap_or_default(),
-        platform.name.clone(),
-    )
-}
-
-async fn follow<K: Send + 'static>(
-    events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
-    data: impl Fn(K) -> BTreeMap<String, String> + Send,
-    shared: Arc<Shared>,
-    trigger: Trigger,
-) {
-    let mut events = pin!(events.default_backoff());
-    let mut listed = State::Absent;
-    while let Some(event) = events.next().await {
-        let state = match event {
-            Ok(Event::Init) => {
-                listed = State::Absent;
-                continue;
-            }
-            Ok(Event::InitApply(object)) => {
-                listed = State::Present(Arc::new(data(object)));
-                continue;
-            }
-            Ok(Event::InitDone) => listed.clone(),
-            Ok(Event::Apply(object)) => State::Present(Arc::new(data(object))),
-            Ok(Event::Delete(_)) => State::Absent,
-            Err(error) => {
-                warn!(%error, "watch of a referenced object failed, it is tried again");
-                continue;
-            }
-        };
-        let news = std::mem::replace(&mut *lock(&shared.state), state.clone()) != state;
-        if news {
-            let platforms = lock(&shared.platforms).clone();
-            for (namespace, name) in platforms {
-                trigger(ObjectRef::new(&name).within(&namespace));
-            }
         }
     }
 }

@@ -14,18 +14,22 @@ use kube_runtime::reflector::store::{Store, Writer};
 use kube_runtime::watcher::{self, Event, watcher};
 use tracing::{error, warn};
 
+use super::references::RefKind;
 use super::{Area, Scope, Sources};
 use crate::api::LogisticsPlatform;
 use crate::backend::Trigger;
-use crate::child::{ChildKind, Live};
-use crate::names::{INSTANCE, MANAGED_BY, MANAGER};
+use crate::child::{ChildKind, LAST_APPLIED, Live};
+use crate::names::{MANAGED_BY, MANAGER};
 use crate::telemetry::Health;
+
+/// Objects in one page of a list: a page is in memory as a whole, and of each watch one.
+pub(super) const PAGE: u32 = 50;
 
 /// Name of the platforms' watch in [`Health`].
 const PLATFORMS: &str = "LogisticsPlatform";
 
 /// Name of a watch in [`Health`].
-fn watch_name(kind: &str, area: &Area) -> String {
+pub(super) fn watch_name(kind: &str, area: &Area) -> String {
     match area {
         Some(namespace) => format!("{kind} in {namespace}"),
         None => kind.to_owned(),
@@ -47,7 +51,9 @@ pub async fn watch_children(
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let config = watcher::Config::default().labels(&format!("{MANAGED_BY}={MANAGER}"));
+    let config = watcher::Config::default()
+        .page_size(PAGE)
+        .labels(&format!("{MANAGED_BY}={MANAGER}"));
     let mut events = pin!(watcher(api, config).default_backoff());
     while let Some(event) = events.next().await {
         match event {
@@ -77,30 +83,15 @@ fn take_over(
     event: Event<DynamicObject>,
 ) -> Vec<ObjectRef<LogisticsPlatform>> {
     let cache = &sources.cache;
-    let concerned: Vec<Arc<Live>> = match event {
+    match event {
         Event::Init => {
             cache.list_begins(kind, area);
             Vec::new()
         }
         Event::InitDone => cache.list_ends(kind, area),
-        Event::Apply(object) | Event::InitApply(object) => {
-            let live = Live::new(kind, object);
-            // Its former state may name the platform that the object was taken from.
-            let former = cache.put(Arc::clone(&live));
-            former.into_iter().chain([live]).collect()
-        }
-        Event::Delete(object) => {
-            let live = Live::new(kind, object);
-            cache.gone(&live);
-            vec![live]
-        }
-    };
-    let mut platforms: Vec<_> = concerned
-        .iter()
-        .filter_map(|live| Some(ObjectRef::new(live.label(INSTANCE)?).within(&live.namespace)))
-        .collect();
-    platforms.dedup();
-    platforms
+        Event::Apply(object) | Event::InitApply(object) => cache.seen(&Live::new(kind, object)),
+        Event::Delete(object) => cache.gone(&Live::new(kind, object)).into_iter().collect(),
+    }
 }
 
 /// The platforms of all watches.
@@ -171,7 +162,7 @@ pub async fn watch_platforms(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    let mut events = pin!(watcher(api, watcher::Config::default()).default_backoff());
+    let mut events = pin!(watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff());
     let mut listed = HashSet::new();
     while let Some(event) = events.next().await {
         let event = match event {
@@ -220,6 +211,9 @@ pub(crate) fn expect_watches(scope: &Scope, health: &Health) {
         for kind in ChildKind::ALL {
             health.expect(&watch_name(kind.name(), &area));
         }
+        for kind in RefKind::ALL {
+            health.expect(&watch_name(kind.watch(), &area));
+        }
     }
 }
 
@@ -234,7 +228,12 @@ fn readable(event: Event<DeserializeGuard<LogisticsPlatform>>) -> Option<Event<L
             let remedy = "write it again, or install the definition that `logistics-operator crd` prints";
             error!(platform = name, %error, remedy, "LogisticsPlatform cannot be read, it is left alone");
         };
-        object.0.inspect_err(report).ok()
+        let mut platform = object.0.inspect_err(report).ok()?;
+        platform.metadata.managed_fields = None;
+        if let Some(annotations) = &mut platform.metadata.annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+        Some(platform)
     };
     Some(match event {
         Event::Init => Event::Init,

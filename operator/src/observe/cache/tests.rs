@@ -14,6 +14,7 @@ fn live_in(namespace: &str, name: &str, version: u64) -> Arc<Live> {
     let object: DynamicObject = serde_json::from_value(json!({
         "metadata": {
             "name": name, "namespace": namespace, "uid": format!("u-{name}"), "resourceVersion": version.to_string(),
+            "labels": {"app.kubernetes.io/instance": "p"},
             "ownerReferences": [{"apiVersion": "a", "kind": "K", "name": "p", "uid": "owner", "controller": true}],
         },
     }))
@@ -71,9 +72,9 @@ fn a_list_takes_out_what_it_does_not_show_unless_we_wrote_it_meanwhile() {
     let gone: Vec<_> = cache
         .list_ends(ChildKind::Service, &None)
         .iter()
-        .map(|live| live.id.name.clone())
+        .map(|platform| platform.name.clone())
         .collect();
-    assert_eq!(gone, ["old"]);
+    assert_eq!(gone, ["p"]);
     assert_eq!(versions(&cache), [5]);
 }
 
@@ -98,4 +99,61 @@ fn a_child_belongs_to_its_owner_only() {
     cache.put(live("a", 5));
     assert!(cache.children("n", "somebody", "p").is_empty());
     assert!(cache.children("m", "owner", "p").is_empty());
+}
+
+#[test]
+fn an_object_comes_back_as_it_was_put_in() {
+    let cache = Cache::default();
+    let one = live("a", 5);
+    cache.put(one.clone());
+    cache.put(live("b", 6));
+    let children = cache.children("n", "owner", "p");
+    assert_eq!(children.get(&one.id), Some(&one));
+    assert_eq!(children.len(), 2);
+}
+
+#[test]
+fn an_event_that_changes_nothing_that_is_read_wakes_nobody() {
+    let cache = Cache::default();
+    let woken = |live: &Live| cache.seen(live).len();
+    assert_eq!(woken(&live("a", 5)), 1);
+    assert_eq!(woken(&live("a", 6)), 0, "only its place in history changed");
+    assert_eq!(versions(&cache), [6]);
+    assert_eq!(woken(&live("a", 4)), 0, "a late event");
+    let mut labelled = Live::clone(&live("a", 7));
+    labelled.object["metadata"]["labels"]["x"] = "y".into();
+    assert_eq!(woken(&labelled), 1);
+}
+
+#[test]
+fn what_we_wrote_is_news_when_the_watch_shows_it() {
+    let cache = Cache::default();
+    cache.put(live("a", 5));
+    assert_eq!(cache.seen(&live("a", 5)).len(), 1);
+    assert_eq!(cache.seen(&live("a", 5)).len(), 0);
+    cache.put(live("a", 5));
+    assert_eq!(
+        cache.seen(&live("a", 6)).len(),
+        0,
+        "an answer that comes after its event"
+    );
+}
+
+#[test]
+fn an_object_that_changes_hands_wakes_both_platforms() {
+    let cache = Cache::default();
+    let one = live("a", 5);
+    cache.seen(&one);
+    let mut taken = Live::clone(&live("a", 6));
+    taken.object["metadata"]["labels"][crate::names::INSTANCE] = "q".into();
+    taken.object["metadata"]["ownerReferences"][0]["uid"] = "other".into();
+    let taken = Live::restore(ChildKind::Service, 6, taken.object);
+    let woken: Vec<_> = cache
+        .seen(&taken)
+        .into_iter()
+        .map(|platform| platform.name)
+        .collect();
+    assert_eq!(woken, ["p", "q"]);
+    assert!(cache.children("n", "owner", "p").is_empty());
+    assert_eq!(cache.children("n", "other", "q").len(), 1);
 }

@@ -1,0 +1,227 @@
+//! What platforms want to know of one backend, and what is known.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube_runtime::reflector::ObjectRef;
+
+use crate::api::LogisticsPlatform;
+use crate::backend::{Backend, BackendError, Reading};
+
+/// How often a backend is read whose platforms do not say.
+const INTERVAL: Duration = Duration::from_mins(1);
+
+/// What a read covers.
+pub(super) enum Which<'a> {
+    /// What any platform wants to know.
+    All,
+    /// What was never read.
+    Unread,
+    /// What one platform wants to know.
+    Of(&'a ObjectRef<LogisticsPlatform>),
+}
+
+/// What platforms want to know of one backend.
+pub(super) struct Interests<B: Backend>(HashMap<ObjectRef<LogisticsPlatform>, Interest<B>>);
+
+struct Interest<B: Backend> {
+    items: Vec<B::Item>,
+    interval: Duration,
+    /// What is known, and which read told.
+    known: Option<(u64, Reading<B::Seen>)>,
+}
+
+// Derived, it would ask for `B: Default`.
+impl<B: Backend> Default for Interests<B> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<B: Backend> Interests<B> {
+    /// Notes what a platform wants to know. Gives what is known, and whether it wants something new.
+    pub(super) fn want(
+        &mut self,
+        platform: &ObjectRef<LogisticsPlatform>,
+        items: Vec<B::Item>,
+        interval: Duration,
+    ) -> (Reading<B::Seen>, bool) {
+        if let Some(interest) = self.0.get_mut(platform)
+            && interest.items == items
+        {
+            interest.interval = interval;
+            return (self.reading(platform), false);
+        }
+        let interest = Interest {
+            items,
+            interval,
+            known: None,
+        };
+        self.0.insert(platform.clone(), interest);
+        (Reading::Pending, true)
+    }
+
+    /// What a platform knows.
+    pub(super) fn reading(&self, platform: &ObjectRef<LogisticsPlatform>) -> Reading<B::Seen> {
+        let known = self.0.get(platform).and_then(|interest| interest.known.as_ref());
+        known.map_or(Reading::Pending, |(_, reading)| reading.clone())
+    }
+
+    /// Forgets a platform; gives whether any is left.
+    pub(super) fn leave(&mut self, platform: &ObjectRef<LogisticsPlatform>) -> bool {
+        self.0.remove(platform);
+        !self.0.is_empty()
+    }
+
+    /// The shortest interval that a platform asks for.
+    pub(super) fn interval(&self) -> Duration {
+        let intervals = self.0.values().map(|interest| interest.interval);
+        intervals.min().unwrap_or(INTERVAL)
+    }
+
+    /// The items that a read covers, each once.
+    pub(super) fn items(&self, which: &Which<'_>) -> Vec<B::Item> {
+        let covered = |(platform, interest): &(&ObjectRef<LogisticsPlatform>, &Interest<B>)| match which {
+            Which::All => true,
+            Which::Unread => interest.known.is_none(),
+            Which::Of(one) => platform == one,
+        };
+        let interests = self.0.iter().filter(covered);
+        let items: HashSet<&B::Item> = interests.flat_map(|(_, interest)| &interest.items).collect();
+        items.into_iter().cloned().collect()
+    }
+
+    /// Keeps what a read of some items found. Gives the platforms that it is news for, and those that drifted.
+    pub(super) fn keep(
+        &mut self,
+        turn: u64,
+        items: &[B::Item],
+        found: &Result<B::Seen, BackendError>,
+    ) -> Vec<ObjectRef<LogisticsPlatform>> {
+        let read: HashSet<&B::Item> = items.iter().collect();
+        let mut concerned = Vec::new();
+        for (platform, interest) in &mut self.0 {
+            // A platform may have come, or changed its mind, while the read was under way; and a later read may have
+            // ended sooner.
+            let covered = interest.items.iter().all(|item| read.contains(item));
+            let newer = interest.known.as_ref().is_some_and(|(known, _)| *known > turn);
+            if !covered || newer {
+                continue;
+            }
+            let reading = match found {
+                Ok(seen) => Reading::Seen(Arc::new(B::part(&interest.items, seen))),
+                Err(error) => Reading::Failed(error.clone()),
+            };
+            let drifted = match &reading {
+                Reading::Seen(seen) => !B::plan(&interest.items, seen).changes.is_empty(),
+                _ => false,
+            };
+            let news = interest.known.as_ref().is_none_or(|(_, known)| *known != reading);
+            // An equal reading is not kept twice.
+            match &mut interest.known {
+                Some((known, _)) if !news => *known = turn,
+                known => *known = Some((turn, reading)),
+            }
+            if news || drifted {
+                concerned.push(platform.clone());
+            }
+        }
+        concerned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::backend::registry::{Registry, Subject, SubjectState, Subjects};
+
+    fn platform(name: &str) -> ObjectRef<LogisticsPlatform> {
+        ObjectRef::new(name).within("n")
+    }
+
+    fn subject(name: &str) -> Subject {
+        Subject {
+            name: name.into(),
+            schema: "{}",
+            compatibility: "BACKWARD",
+        }
+    }
+
+    fn found(names: &[&str]) -> Result<Subjects, BackendError> {
+        let state = SubjectState {
+            exists: true,
+            registered: Some((1, 1)),
+            compatibility: Some("BACKWARD".into()),
+        };
+        let state = |name: &&str| ((*name).to_owned(), state.clone());
+        Ok(Subjects(names.iter().map(state).collect::<BTreeMap<_, _>>()))
+    }
+
+    fn two() -> Interests<Registry> {
+        let mut interests = Interests::default();
+        for name in ["a", "b"] {
+            interests.want(&platform(name), vec![subject(name)], INTERVAL);
+        }
+        interests
+    }
+
+    #[test]
+    fn news_about_one_platform_wakes_no_other() {
+        let mut interests = two();
+        let items = interests.items(&Which::All);
+        assert_eq!(items.len(), 2);
+        assert_eq!(interests.keep(1, &items, &found(&["a", "b"])).len(), 2);
+        assert_eq!(interests.keep(2, &items, &found(&["a", "b"])), []);
+        let concerned = interests.keep(3, &items, &found(&["a"]));
+        assert_eq!(concerned, [platform("b")]);
+        assert_eq!(
+            interests.keep(4, &items, &found(&["a"])),
+            [platform("b")],
+            "it is still not as wanted"
+        );
+    }
+
+    #[test]
+    fn who_comes_later_costs_a_read_of_its_own() {
+        let mut interests = two();
+        let items = interests.items(&Which::All);
+        interests.keep(1, &items, &found(&["a", "b"]));
+        let (reading, new) = interests.want(&platform("c"), vec![subject("c")], INTERVAL);
+        assert!(new && reading == Reading::Pending);
+        let items = interests.items(&Which::Unread);
+        assert_eq!(items, [subject("c")]);
+        assert_eq!(interests.keep(2, &items, &found(&["c"])), [platform("c")]);
+        assert_eq!(interests.items(&Which::Unread), []);
+        let (reading, new) = interests.want(&platform("c"), vec![subject("c")], INTERVAL);
+        assert!(!new);
+        assert_eq!(reading, Reading::Seen(Arc::new(found(&["c"]).unwrap())));
+    }
+
+    #[test]
+    fn a_read_that_ends_late_does_not_replace_a_newer_one() {
+        let mut interests = two();
+        let items = interests.items(&Which::Of(&platform("a")));
+        assert_eq!(items, [subject("a")]);
+        interests.keep(2, &items, &found(&["a"]));
+        assert_eq!(interests.keep(1, &items, &found(&[])), []);
+        assert_eq!(
+            interests.reading(&platform("a")),
+            Reading::Seen(Arc::new(found(&["a"]).unwrap()))
+        );
+    }
+
+    #[test]
+    fn a_failure_is_told_once() {
+        let mut interests = two();
+        let items = interests.items(&Which::All);
+        let error = BackendError {
+            reason: crate::reason::Reason::Unreachable,
+            message: "away".into(),
+        };
+        assert_eq!(interests.keep(1, &items, &Err(error.clone())).len(), 2);
+        assert_eq!(interests.keep(2, &items, &Err(error)), []);
+    }
+}
