@@ -95,6 +95,12 @@ impl Field {
         true
     }
 
+    /// Whether a repair now would make a fight.
+    fn is_about_to_fight(&self, now: Instant) -> bool {
+        let recent = |then: &&Instant| now.duration_since(**then) <= WINDOW;
+        self.repairs.iter().filter(recent).count() + 1 >= REPAIRS
+    }
+
     fn held(&self, now: Instant) -> Option<Duration> {
         let left = self.hold?.until.checked_duration_since(now)?;
         (!left.is_zero()).then_some(left)
@@ -143,6 +149,29 @@ impl Fights {
                 begins |= object.fields.entry(path.to_owned()).or_default().repaired(now);
             }
             begins
+        })
+    }
+
+    /// Whether one more repair of these fields makes a fight. Who changes them has to be found out before it: the repair
+    /// takes the fields out of the other's name.
+    #[must_use]
+    pub fn is_about_to_begin<'a>(
+        &self,
+        platform: &ObjectRef<LogisticsPlatform>,
+        id: &ChildId,
+        mut paths: impl Iterator<Item = &'a str>,
+        now: Instant,
+    ) -> bool {
+        self.with(|objects| {
+            let object = objects.get(platform).and_then(|children| children.get(id));
+            object.is_some_and(|object| {
+                paths.any(|path| {
+                    object
+                        .fields
+                        .get(path)
+                        .is_some_and(|field| field.is_about_to_fight(now))
+                })
+            })
         })
     }
 
@@ -275,6 +304,10 @@ mod tests {
         }
         assert!(fights.of(&platform(), start).is_empty());
         let last = start + Duration::from_secs(4);
+        let about = |path, now| fights.is_about_to_begin(&platform(), &id(), [path].into_iter(), now);
+        assert!(about("spec.type", last));
+        assert!(!about("spec.ports", last));
+        assert!(!about("spec.type", last + WINDOW), "old repairs do not count");
         assert!(repair(&fights, "spec.type", last));
         let fight = &fights.of(&platform(), last)[&id()];
         assert_eq!(fight.paths, ["spec.type".to_owned()].into());

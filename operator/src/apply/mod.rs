@@ -3,17 +3,15 @@
 
 mod kubernetes;
 
-use std::collections::BTreeSet;
-
 use kube_runtime::reflector::ObjectRef;
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::backend::{Backend, BackendError, Poller, Reading};
-use crate::child::{ChildId, Live};
+use crate::child::{ChildId, ChildKind, Live};
 use crate::observe::{Observed, Sources, Targets};
-use crate::plan::{Action, Blocked, Difference, Plan, differences};
+use crate::plan::{Action, Blocked, Change, Difference, Plan, differences};
 use crate::validate::ValidPlatform;
 
 pub use kubernetes::Kubernetes;
@@ -111,6 +109,7 @@ async fn apply_children(
         if matches!(change.action, Action::Create { .. }) && !applied.failed.is_empty() {
             continue;
         }
+        let opponent = opponent(kubernetes, sources, valid, change).await;
         let outcome = kubernetes.change(change, valid, &sources.cache).await;
         let id = change.id.clone();
         match outcome {
@@ -126,13 +125,20 @@ async fn apply_children(
                         object, differences, ..
                     } => {
                         accept(sources, valid, object, live.as_deref());
-                        repaired(kubernetes, sources, valid, &id, differences).await;
+                        repaired(sources, valid, &id, differences, opponent);
                         applied.updated.push(id);
                     }
                     Action::Delete { .. } => applied.deleted.push(id),
                 }
             }
-            Ok(kubernetes::Outcome::Stale) => applied.stale = true,
+            Ok(kubernetes::Outcome::Stale) => {
+                applied.stale = true;
+                // One of these seemed lost and is there after all: the rest of the plan rests on credentials, or on a
+                // template, that did not come to be.
+                if matches!(change.id.kind, ChildKind::Secret | ChildKind::ControllerRevision) {
+                    break;
+                }
+            }
             Err(blocked) => {
                 warn!(change = %change, reason = %blocked.reason, message = blocked.message, "change failed");
                 applied.failed.push(blocked);
@@ -154,19 +160,42 @@ fn accept(sources: &Sources, valid: &ValidPlatform, wanted: &Value, live: Option
     }
 }
 
-/// Notes a repair; where it makes a fight, finds out with whom.
-async fn repaired(
+/// Who changes the fields that a change brings back, where it makes a fight.
+async fn opponent(
     kubernetes: &Kubernetes,
+    sources: &Sources,
+    valid: &ValidPlatform,
+    change: &Change,
+) -> Option<String> {
+    let Action::Update { differences, .. } = &change.action else {
+        return None;
+    };
+    let platform = ObjectRef::new(&valid.identity.name).within(&valid.identity.namespace);
+    let paths = || differences.iter().map(|difference| difference.path.as_str());
+    if !sources
+        .fights
+        .is_about_to_begin(&platform, &change.id, paths(), Instant::now())
+    {
+        return None;
+    }
+    let paths = paths().map(str::to_owned).collect();
+    kubernetes
+        .opponent(&valid.identity.namespace, &change.id, &paths)
+        .await
+}
+
+/// Notes a repair, and with whom it makes a fight.
+fn repaired(
     sources: &Sources,
     valid: &ValidPlatform,
     id: &ChildId,
     differences: &[Difference],
+    opponent: Option<String>,
 ) {
     let platform = ObjectRef::new(&valid.identity.name).within(&valid.identity.namespace);
     let paths = || differences.iter().map(|difference| difference.path.as_str());
     if sources.fights.repaired(&platform, id, paths(), Instant::now()) {
-        let paths: BTreeSet<_> = paths().map(str::to_owned).collect();
-        let opponent = kubernetes.opponent(&valid.identity.namespace, id, &paths).await;
+        let paths: Vec<_> = paths().collect();
         warn!(%id, ?paths, opponent, "somebody else keeps changing the operator's fields");
         sources.fights.opponent(&platform, id, opponent);
     }
