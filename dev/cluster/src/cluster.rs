@@ -167,6 +167,18 @@ impl Cluster {
         self.file("log")
     }
 
+    /// What the containers wrote, as the kubelet keeps it: a folder for each pod.
+    #[must_use]
+    pub fn pod_logs(&self) -> PathBuf {
+        self.file("pod-logs")
+    }
+
+    /// etcd's address inside the network namespace.
+    #[must_use]
+    pub fn etcd(&self) -> &'static str {
+        crate::control_plane::ETCD
+    }
+
     /// containerd's content and snapshots: kept after a clean stop, so that images need not be imported again.
     #[must_use]
     pub fn image_store(&self) -> PathBuf {

@@ -14,7 +14,7 @@ use crate::pki::{Authority, Identity, signing_keys, write, write_private};
 use crate::process::Spec;
 use crate::{Cluster, Network, metrics_server};
 
-const ETCD: &str = "http://127.0.0.1:2379";
+pub(crate) const ETCD: &str = "http://127.0.0.1:2379";
 /// The API server's port on the node's address.
 const API_PORT: u16 = 6443;
 
@@ -110,7 +110,11 @@ pub(crate) fn api_server(cluster: &Cluster, network: Network, tools: &Toolbox) -
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{"level": "Metadata"}],
+        "rules": [
+            // What people and tests look at is no part of what is examined, and would be most of the log.
+            {"level": "None", "users": ["admin"], "verbs": ["get", "list", "watch"]},
+            {"level": "Metadata"},
+        ],
     });
     write(&cluster.file("audit/policy.json"), &policy.to_string())?;
     fs::create_dir_all(cluster.file("audit")).context("cannot make the audit log's folder")?;
@@ -124,7 +128,11 @@ pub(crate) fn api_server(cluster: &Cluster, network: Network, tools: &Toolbox) -
         .flag("tls-private-key-file", pki("apiserver.key"))
         .flag("client-ca-file", pki("ca.crt"))
         .flag("authorization-mode", "Node,RBAC")
-        .flag("enable-admission-plugins", "NodeRestriction")
+        // With the second, who makes an object a child must have the right to its owner's finalizers.
+        .flag(
+            "enable-admission-plugins",
+            "NodeRestriction,OwnerReferencesPermissionEnforcement",
+        )
         .flag("allow-privileged", "true")
         .flag("service-cluster-ip-range", network.services())
         .flag("service-account-issuer", "https://kubernetes.default.svc")
@@ -145,8 +153,8 @@ pub(crate) fn api_server(cluster: &Cluster, network: Network, tools: &Toolbox) -
         .flag("enable-aggregator-routing", "true")
         .flag("audit-policy-file", cluster.file("audit/policy.json"))
         .flag("audit-log-path", cluster.audit_log())
-        .flag("audit-log-maxsize", "100")
-        .flag("audit-log-maxbackup", "2"))
+        // One file for the whole run: it is read from marks on.
+        .flag("audit-log-maxsize", "4000"))
 }
 
 /// How to start the controller manager.

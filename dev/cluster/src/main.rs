@@ -11,7 +11,8 @@ use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use dev_cluster::images::{self, Builder};
 use dev_cluster::{
-    Checkout, Cluster, Target, down, leftovers, load_recorded, prerequisites, recorded_images, status, up,
+    Checkout, Cluster, Target, down, leftovers, load_recorded, prerequisites, recorded_images, restart,
+    status, up,
 };
 use dev_tools::{Cache, Tool, install};
 
@@ -110,6 +111,12 @@ enum Do {
     /// Print what tests and demos need to know: addresses, files, tools (JSON).
     #[command(after_help = "Example: dev facts | jq -r .nodeIp")]
     Facts,
+    /// Kill one of the cluster's own processes and start it again.
+    #[command(after_help = "Example: dev restart kube-apiserver")]
+    Restart {
+        /// As `dev status` names it.
+        process: String,
+    },
     /// Show processes, nodes and pods.
     #[command(after_help = "Example: dev status")]
     Status,
@@ -191,6 +198,7 @@ fn run(command: Do) -> Result<ExitCode> {
         }
         Do::Kubeconfig => say(&running()?.kubeconfig().display().to_string())?,
         Do::Facts => say(&std::fs::read_to_string(running()?.facts())?)?,
+        Do::Restart { process } => restart(&running()?, &process)?,
         Do::Status => {
             let (text, all) = status(&Cluster::locate()?)?;
             say(&text)?;

@@ -100,7 +100,7 @@ pub(crate) fn kubelet(cluster: &Cluster, network: Network, tools: &Toolbox) -> R
         "clusterDNS": [network.dns_ip()],
         "clusterDomain": "cluster.local",
         "resolvConf": cluster.file("resolv.conf"),
-        "podLogsDir": cluster.file("pod-logs"),
+        "podLogsDir": cluster.pod_logs(),
         "volumePluginDir": cluster.file("volume-plugins"),
         "maxPods": 110,
         // Images come from this machine alone: one that was collected cannot be pulled again.

@@ -14,17 +14,17 @@ use crate::command::output;
 use crate::{Cluster, wait};
 
 /// A long-running program of the cluster.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spec {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
 }
 
 impl Spec {
-    pub(crate) fn new(name: &'static str, program: PathBuf) -> Self {
+    pub(crate) fn new(name: &str, program: PathBuf) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             program,
             args: Vec::new(),
         }
@@ -45,12 +45,16 @@ struct Record {
     pid: i32,
     /// Clock ticks since boot, as the kernel gives them.
     started: u64,
+    /// How to start it again.
+    spec: Spec,
 }
 
 /// Starts a program in the cluster's network namespace and control group; its output goes to its log.
 pub(crate) fn spawn(cluster: &Cluster, spec: &Spec) -> Result<()> {
     let log = cluster.logs().join(format!("{}.log", spec.name));
-    let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    // A process that is started again goes on in the log of the former one.
+    let file = File::options().create(true).append(true).open(&log);
+    let file = file.with_context(|| format!("cannot write {}", log.display()))?;
     let entry = Cgroups::of(cluster.name())?.entry()?;
     // The shell joins the group, then becomes the program by a row of execs: the process id stays.
     let child = Command::new("setsid")
@@ -74,9 +78,24 @@ pub(crate) fn spawn(cluster: &Cluster, spec: &Spec) -> Result<()> {
     let record = Record {
         pid,
         started: started(pid).with_context(|| format!("{} ended at once", spec.name))?,
+        spec: spec.clone(),
     };
-    let path = records(cluster).join(spec.name);
+    let path = records(cluster).join(&spec.name);
     fs::write(&path, serde_json::to_vec(&record)?).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Kills a recorded process and starts it again as it was started.
+pub(crate) fn restart(cluster: &Cluster, name: &str) -> Result<()> {
+    let Some(record) = read(&records(cluster).join(name)) else {
+        let known: Vec<_> = recorded(cluster).into_iter().map(|(name, _)| name).collect();
+        bail!(
+            "cluster {} has no process `{name}`; it has: {}",
+            cluster.name(),
+            known.join(", ")
+        );
+    };
+    kill(cluster, name)?;
+    spawn(cluster, &record.spec)
 }
 
 /// Fails when a started process has ended, with the end of its log.
@@ -210,14 +229,16 @@ mod tests {
     fn a_recycled_id_is_not_taken_for_the_recorded_process() {
         let pid = i32::try_from(std::process::id()).expect("process id");
         let started = started(pid).expect("own start time");
-        assert!(Record { pid, started }.alive());
-        assert!(
-            !Record {
-                pid,
-                started: started + 1
-            }
-            .alive()
-        );
+        let spec = Spec::new("test", PathBuf::from("/bin/true")).flag("a", "b");
+        let record = |started| Record {
+            pid,
+            started,
+            spec: spec.clone(),
+        };
+        assert!(record(started).alive());
+        assert!(!record(started + 1).alive());
+        let kept = serde_json::to_vec(&record(started)).expect("written");
+        assert_eq!(serde_json::from_slice::<Record>(&kept).expect("read").spec, spec);
     }
 
     #[test]
