@@ -1,4 +1,4 @@
-//! Who wrote what, from the API server's audit log.
+//! Who asked the API server for what, from its audit log.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::stage::OPERATOR_NAMESPACE;
 
 /// A place in the audit log.
+#[derive(Clone, Debug)]
 pub struct Mark {
     log: PathBuf,
     position: u64,
@@ -27,31 +28,91 @@ pub struct Write {
     pub name: String,
 }
 
-#[derive(Deserialize)]
+/// A request that was answered, or a watch that was opened.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+pub struct Request {
     stage: String,
-    verb: String,
+    /// For example `patch`.
+    pub verb: String,
     user: User,
+    /// What it was about.
     #[serde(default)]
-    object_ref: ObjectRef,
+    pub object_ref: ObjectRef,
+    #[serde(default)]
+    response_status: Answer,
+    /// When it came.
+    #[serde(default)]
+    pub request_received_timestamp: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct User {
     username: String,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct ObjectRef {
-    resource: String,
-    subresource: String,
-    namespace: String,
-    name: String,
+struct Answer {
+    code: u16,
+    message: String,
+}
+
+/// What a request was about.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the audit log")]
+pub struct ObjectRef {
+    pub api_group: String,
+    pub resource: String,
+    pub subresource: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl ObjectRef {
+    /// The resource with its subresource, as rules name it.
+    #[must_use]
+    pub fn full_resource(&self) -> String {
+        if self.subresource.is_empty() {
+            self.resource.clone()
+        } else {
+            format!("{}/{}", self.resource, self.subresource)
+        }
+    }
+}
+
+impl Request {
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.response_status.code
+    }
+
+    /// What the API server said, where it refused.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.response_status.message
+    }
+
+    fn is_write(&self) -> bool {
+        matches!(
+            self.verb.as_str(),
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        )
+    }
 }
 
 impl Mark {
+    /// The beginning of the log.
+    #[must_use]
+    pub fn start(log: &Path) -> Self {
+        Self {
+            log: log.to_owned(),
+            position: 0,
+        }
+    }
+
     /// The end of the log as it is now.
     pub fn now(log: &Path) -> Result<Self> {
         let length = std::fs::metadata(log)
@@ -63,35 +124,52 @@ impl Mark {
         })
     }
 
-    /// What the operator has written to a namespace since then: all but Events and its own leases.
-    pub fn operator_writes(&self, namespace: &str) -> Result<Vec<Write>> {
-        let mut file = File::open(&self.log)?;
+    /// Every request of the operator since then, its own lease's and watches included.
+    pub fn operator_requests(&self) -> Result<Vec<Request>> {
+        let mut file = File::open(&self.log).with_context(|| format!("read {}", self.log.display()))?;
         file.seek(SeekFrom::Start(self.position))?;
         let operator = format!("system:serviceaccount:{OPERATOR_NAMESPACE}:");
-        let mut writes = Vec::new();
+        let mut requests = Vec::new();
         for line in BufReader::new(file).lines() {
+            let line = line?;
+            if !line.contains(&operator) {
+                continue;
+            }
             // The last line may be half-written.
-            let Ok(entry) = serde_json::from_str::<Entry>(&line?) else {
+            let Ok(request) = serde_json::from_str::<Request>(&line) else {
                 continue;
             };
-            let written = matches!(
-                entry.verb.as_str(),
-                "create" | "update" | "patch" | "delete" | "deletecollection"
-            );
-            let counts = entry.stage == "ResponseComplete"
-                && entry.user.username.starts_with(&operator)
-                && entry.object_ref.namespace == namespace
-                && !matches!(entry.object_ref.resource.as_str(), "events" | "leases");
-            if written && counts {
-                writes.push(Write::from(entry));
+            // A watch says at its end what it has said at its beginning.
+            let told = request.stage == "ResponseComplete" || request.verb == "watch";
+            if told && request.user.username.starts_with(&operator) {
+                requests.push(request);
             }
         }
-        Ok(writes)
+        Ok(requests)
     }
-}
 
-impl Mark {
-    /// The same, once the operator has written nothing more for a while.
+    /// What the operator has written to a namespace since then: all but Events and its own leases. What the API server
+    /// refused is no write.
+    pub fn operator_writes(&self, namespace: &str) -> Result<Vec<Write>> {
+        let counts = |request: &Request| {
+            let about = &request.object_ref;
+            request.is_write()
+                && request.code() < 400
+                && about.namespace == namespace
+                && !matches!(about.resource.as_str(), "events" | "leases")
+        };
+        let requests = self.operator_requests()?;
+        Ok(requests.into_iter().filter(counts).map(Write::from).collect())
+    }
+
+    /// What the operator has asked for since then in any namespace: all but watches, and its own lease.
+    pub fn operator_at_work(&self) -> Result<Vec<Write>> {
+        let counts = |request: &Request| request.verb != "watch" && request.object_ref.resource != "leases";
+        let requests = self.operator_requests()?;
+        Ok(requests.into_iter().filter(counts).map(Write::from).collect())
+    }
+
+    /// The writes to a namespace, once the operator has written nothing more for a while.
     pub async fn operator_writes_at_rest(
         &self,
         namespace: &str,
@@ -116,23 +194,12 @@ impl Mark {
     }
 }
 
-impl From<Entry> for Write {
-    fn from(entry: Entry) -> Self {
-        let ObjectRef {
-            resource,
-            subresource,
-            name,
-            ..
-        } = entry.object_ref;
-        let resource = if subresource.is_empty() {
-            resource
-        } else {
-            format!("{resource}/{subresource}")
-        };
+impl From<Request> for Write {
+    fn from(request: Request) -> Self {
         Self {
-            verb: entry.verb,
-            resource,
-            name,
+            resource: request.object_ref.full_resource(),
+            verb: request.verb,
+            name: request.object_ref.name,
         }
     }
 }

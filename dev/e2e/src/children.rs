@@ -2,96 +2,152 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use anyhow::{Result, ensure};
+use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::{Value, json};
+use logistics_operator::child::ChildKind;
+use logistics_operator::names;
+use serde_json::{Map, Value};
 
-use crate::stage::{NAMESPACE, PLATFORM};
+use crate::stage::Site;
 
 /// Label with the revision that an object belongs to.
-pub const REVISION: &str = "logistics-platform.io/revision";
-
-/// A kind of child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "the names are those of Kubernetes")]
-pub enum Kind {
-    Deployment,
-    Service,
-    ServiceAccount,
-    ConfigMap,
-    Secret,
-    ControllerRevision,
-    Job,
-}
+pub const REVISION: &str = names::REVISION;
 
 /// Kind and name.
-pub type Id = (Kind, String);
+pub type Id = (ChildKind, String);
 
-impl Kind {
-    /// All kinds of children.
-    pub const ALL: [Self; 7] = [
-        Self::Deployment,
-        Self::Service,
-        Self::ServiceAccount,
-        Self::ConfigMap,
-        Self::Secret,
-        Self::ControllerRevision,
-        Self::Job,
-    ];
-
-    /// What the API calls it.
-    #[must_use]
-    pub fn resource(self) -> ApiResource {
-        let (group, kind) = match self {
-            Self::Deployment => ("apps", "Deployment"),
-            Self::ControllerRevision => ("apps", "ControllerRevision"),
-            Self::Job => ("batch", "Job"),
-            Self::Service => ("", "Service"),
-            Self::ServiceAccount => ("", "ServiceAccount"),
-            Self::ConfigMap => ("", "ConfigMap"),
-            Self::Secret => ("", "Secret"),
-        };
-        ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind))
-    }
-
-    /// The objects of this kind in the tests' namespace.
-    #[must_use]
-    pub fn api(self, client: &Client) -> Api<DynamicObject> {
-        Api::namespaced_with(client.clone(), NAMESPACE, &self.resource())
-    }
+/// The objects of a kind in a namespace.
+#[must_use]
+pub fn api(client: &Client, namespace: &str, kind: ChildKind) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &kind.resource())
 }
 
-/// All children of the tests' platform.
-pub async fn all(client: &Client) -> Result<BTreeMap<Id, DynamicObject>> {
-    let labels =
-        format!("app.kubernetes.io/managed-by=logistics-operator,app.kubernetes.io/instance={PLATFORM}");
+/// All children of a platform.
+pub async fn all(client: &Client, site: Site) -> Result<BTreeMap<Id, DynamicObject>> {
+    let labels = format!(
+        "{}={},{}={}",
+        names::MANAGED_BY,
+        names::MANAGER,
+        names::INSTANCE,
+        site.name
+    );
     let parameters = ListParams::default().labels(&labels);
     let mut children = BTreeMap::new();
-    for kind in Kind::ALL {
-        for child in kind.api(client).list(&parameters).await? {
+    for kind in ChildKind::ALL {
+        for child in api(client, site.namespace, kind).list(&parameters).await? {
             children.insert((kind, child.name_any()), child);
         }
     }
     Ok(children)
 }
 
-/// What was wanted of a child: without what the API server and controllers add, and without what is drawn by chance.
-#[must_use]
-pub fn wanted(kind: Kind, child: &DynamicObject) -> Value {
-    let data = &child.data;
-    let content = match kind {
-        // Its name and its type; a password is drawn by chance.
-        Kind::Secret => data["type"].clone(),
-        Kind::ConfigMap | Kind::ControllerRevision => data["data"].clone(),
-        Kind::ServiceAccount => data["automountServiceAccountToken"].clone(),
-        Kind::Deployment => data["spec"].clone(),
-        // Labels and selector hold the Job's uid.
-        Kind::Job => return data["spec"]["template"]["spec"].clone(),
-        Kind::Service => {
-            let spec = &data["spec"];
-            json!({"selector": spec["selector"], "ports": spec["ports"], "type": spec["type"]})
+/// One child of each kind; of kinds that a revision and the workload have, one of each.
+pub async fn one_of_each(client: &Client, site: Site) -> Result<BTreeMap<Id, DynamicObject>> {
+    let children = all(client, site).await?;
+    let mut chosen = BTreeMap::new();
+    for kind in ChildKind::ALL {
+        for of_revision in [true, false] {
+            let fits = |(id, child): &(&Id, &DynamicObject)| {
+                id.0 == kind && child.labels().contains_key(REVISION) == of_revision
+            };
+            if let Some((id, child)) = children.iter().find(fits) {
+                chosen.insert(id.clone(), child.clone());
+            }
         }
+    }
+    let missing: Vec<_> = ChildKind::ALL
+        .into_iter()
+        .filter(|kind| !chosen.keys().any(|id| id.0 == *kind))
+        .collect();
+    ensure!(missing.is_empty(), "{site:?} has no {missing:?}");
+    Ok(chosen)
+}
+
+/// The fields of a child that the operator has applied, with the values that they have now: not what the API server,
+/// controllers and others have set, and not what is drawn by chance.
+#[must_use]
+pub fn applied(kind: ChildKind, child: &DynamicObject) -> Value {
+    let ours = child.metadata.managed_fields.iter().flatten().filter(|entry| {
+        entry.manager.as_deref() == Some(names::MANAGER)
+            && entry.operation.as_deref() == Some("Apply")
+            && entry.subresource.is_none()
+    });
+    let whole = serde_json::to_value(child).unwrap_or_default();
+    let mut applied = Value::Null;
+    for fields in ours.filter_map(|entry| entry.fields_v1.as_ref()) {
+        applied = owned(&fields.0, &whole);
+    }
+    if kind == ChildKind::Secret {
+        // A password, and the annotation that tells it.
+        remove(&mut applied, "/data", "password");
+        remove(&mut applied, "/metadata/annotations", names::CREDENTIAL_ID);
+    }
+    applied
+}
+
+fn remove(value: &mut Value, pointer: &str, key: &str) {
+    if let Some(map) = value.pointer_mut(pointer).and_then(Value::as_object_mut) {
+        map.remove(key);
+    }
+}
+
+/// The part of a value that a set of fields names.
+fn owned(fields: &Value, value: &Value) -> Value {
+    let Some(fields) = fields.as_object().filter(|fields| !fields.is_empty()) else {
+        return value.clone();
     };
-    json!({"labels": child.metadata.labels, "content": content})
+    let mut part = Map::new();
+    for (key, inner) in fields {
+        if let Some(name) = key.strip_prefix("f:") {
+            if let Some(value) = value.get(name) {
+                part.insert(name.to_owned(), owned(inner, value));
+            }
+        } else if let Some(selector) = key.strip_prefix("k:")
+            && let Some(item) = item(value, selector)
+        {
+            part.insert(selector.to_owned(), owned(inner, item));
+        }
+    }
+    Value::Object(part)
+}
+
+/// The item of a list that a selector like `{"name":"a"}` names.
+fn item<'v>(list: &'v Value, selector: &str) -> Option<&'v Value> {
+    let selector: Map<String, Value> = serde_json::from_str(selector).ok()?;
+    list.as_array()?
+        .iter()
+        .find(|item| selector.iter().all(|(key, value)| item.get(key) == Some(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_operator_applied_is_compared() {
+        let child: DynamicObject = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {
+                "name": "a", "labels": {"ours": "1", "theirs": "2"},
+                "managedFields": [
+                    {"manager": "logistics-operator", "operation": "Apply", "fieldsV1": {
+                        "f:metadata": {"f:labels": {"f:ours": {}}},
+                        "f:spec": {"f:ports": {"k:{\"port\":1}": {".": {}, "f:port": {}}}},
+                    }},
+                    {"manager": "somebody", "operation": "Update", "fieldsV1": {
+                        "f:metadata": {"f:labels": {"f:theirs": {}}},
+                    }},
+                ],
+            },
+            "spec": {"ports": [{"port": 2}, {"port": 1, "nodePort": 3}], "clusterIP": "10.0.0.1"},
+        }))
+        .expect("an object");
+        let expected = json!({
+            "metadata": {"labels": {"ours": "1"}}, "spec": {"ports": {"{\"port\":1}": {"port": 1}}},
+        });
+        assert_eq!(applied(ChildKind::Service, &child), expected);
+    }
 }

@@ -21,6 +21,34 @@ pub(crate) struct Server<'s> {
 
 /// Makes the database and its owner, or gives the owner this password.
 pub(crate) async fn make(client: &Client, server: &Server<'_>, name: &str, password: &str) -> Result<()> {
+    let superuser = superuser(client).await?;
+    let run = |sql: String| {
+        let superuser = &superuser;
+        async move { superuser.run(server, "postgres", &sql).await }
+    };
+    let exists = |table: &str, column: &str| format!("SELECT 1 FROM {table} WHERE {column} = '{name}'");
+    if run(exists("pg_roles", "rolname")).await?.is_empty() {
+        run(format!("CREATE ROLE {name} LOGIN CREATEROLE")).await?;
+    }
+    run(format!("ALTER ROLE {name} PASSWORD '{password}'")).await?;
+    if run(exists("pg_database", "datname")).await?.is_empty() {
+        run(format!("CREATE DATABASE {name} OWNER {name}")).await?;
+    }
+    Ok(())
+}
+
+/// Runs one statement as the superuser and gives its answer.
+pub(crate) async fn statement(client: &Client, server: &Server<'_>, sql: &str) -> Result<String> {
+    superuser(client).await?.run(server, "postgres", sql).await
+}
+
+/// Somebody who may log in.
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: String,
+}
+
+async fn superuser(client: &Client) -> Result<Login> {
     let secret: Secret = Api::namespaced(client.clone(), "backing").get(SUPERUSER).await?;
     let data = secret.data.unwrap_or_default();
     let value = |key: &str| -> Result<String> {
@@ -29,50 +57,33 @@ pub(crate) async fn make(client: &Client, server: &Server<'_>, name: &str, passw
             .with_context(|| format!("Secret backing/{SUPERUSER} has no {key}"))?;
         Ok(String::from_utf8(bytes.0.clone())?)
     };
-    let (user, superuser_password) = (value("username")?, value("password")?);
-    let pass_file = tempfile::NamedTempFile::new()?;
-    std::fs::set_permissions(pass_file.path(), std::fs::Permissions::from_mode(0o600))?;
-    std::fs::write(pass_file.path(), format!("*:*:*:{user}:{superuser_password}\n"))?;
-
-    let psql = Psql {
-        server,
-        user: &user,
-        pass_file: pass_file.path(),
-    };
-    let exists = |table: &str, column: &str| format!("SELECT 1 FROM {table} WHERE {column} = '{name}'");
-    if psql.run(&exists("pg_roles", "rolname")).await?.is_empty() {
-        psql.run(&format!("CREATE ROLE {name} LOGIN CREATEROLE")).await?;
-    }
-    psql.run(&format!("ALTER ROLE {name} PASSWORD '{password}'"))
-        .await?;
-    if psql.run(&exists("pg_database", "datname")).await?.is_empty() {
-        psql.run(&format!("CREATE DATABASE {name} OWNER {name}")).await?;
-    }
-    Ok(())
+    Ok(Login {
+        user: value("username")?,
+        password: value("password")?,
+    })
 }
 
-struct Psql<'p> {
-    server: &'p Server<'p>,
-    user: &'p str,
-    pass_file: &'p Path,
-}
-
-impl Psql<'_> {
+impl Login {
     /// Runs one statement, read from standard input so that a password in it is on no command line.
-    async fn run(&self, sql: &str) -> Result<String> {
+    pub(crate) async fn run(&self, server: &Server<'_>, database: &str, sql: &str) -> Result<String> {
         use tokio::io::AsyncWriteExt as _;
 
-        let (host, port) = self
-            .server
+        let pass_file = tempfile::NamedTempFile::new()?;
+        std::fs::set_permissions(pass_file.path(), std::fs::Permissions::from_mode(0o600))?;
+        std::fs::write(
+            pass_file.path(),
+            format!("*:*:*:{}:{}\n", self.user, self.password),
+        )?;
+        let (host, port) = server
             .address
             .split_once(':')
             .context("address of PostgreSQL: no port")?;
         let mut child = tokio::process::Command::new(dev_tools::install(&[])?.postgres_bin()?.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"])
-            .args(["-h", host, "-p", port, "-U", self.user, "-d", "postgres"])
-            .env("PGPASSFILE", self.pass_file)
+            .args(["-h", host, "-p", port, "-U", &self.user, "-d", database])
+            .env("PGPASSFILE", pass_file.path())
             .env("PGSSLMODE", "verify-full")
-            .env("PGSSLROOTCERT", self.server.ca_file)
+            .env("PGSSLROOTCERT", server.ca_file)
             .env("PGCONNECT_TIMEOUT", "10")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -80,12 +91,13 @@ impl Psql<'_> {
             .kill_on_drop(true)
             .spawn()
             .context("run psql")?;
-        child
+        // One that is refused ends before it reads.
+        let _ = child
             .stdin
             .take()
             .context("psql without standard input")?
             .write_all(sql.as_bytes())
-            .await?;
+            .await;
         let output = child.wait_with_output().await?;
         ensure!(
             output.status.success(),

@@ -4,10 +4,21 @@
 //! platform of their own beside the demo's.
 
 pub mod audit;
+pub mod backing;
 pub mod children;
 pub mod crash;
+pub mod etcd;
+pub mod kubectl;
+pub mod logs;
+pub mod operator;
 pub mod orders;
+pub mod rights;
+pub mod scan;
+pub mod secrets;
+pub mod site;
 pub mod stage;
 pub mod wait;
+pub mod webhook;
 
+mod access;
 mod database;

@@ -7,26 +7,24 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use dev_cluster::Cluster;
 use dev_cluster::images::ProductImages;
-use dev_demo::call::Services;
-use dev_demo::platform::{self, Release};
-use dev_demo::run::{self, Callers};
+use dev_demo::platform::{self, Condition, Release};
+use dev_demo::run;
 use dev_rig::issuer::Issuer;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
-use kube::api::{ListParams, Patch, PatchParams};
-use kube::{Api, Client};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, Client, ResourceExt as _};
+use logistics_operator::names::{COMPONENT, INSTANCE};
+use logistics_schemas::Workload;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::database;
+use crate::kubectl::Kubectl;
+use crate::operator::Operator;
+pub use crate::site::{MAIN, NAMESPACE, NEIGHBOUR, PLATFORM, Site, TOPIC_PREFIX, TWIN};
+use crate::{children, logs, wait};
 
-/// Namespace of the tests' platform.
-pub const NAMESPACE: &str = "e2e";
-/// Its name, and that of its database.
-pub const PLATFORM: &str = "e2e";
-/// Before the names of its topics: the demo's platform has those without.
-pub const TOPIC_PREFIX: &str = "e2e.";
 /// Namespace of the operator.
 pub const OPERATOR_NAMESPACE: &str = "logistics-system";
 /// What selects the operator's Deployment and pods.
@@ -35,9 +33,9 @@ pub const OPERATOR_LABEL: &str = "app.kubernetes.io/name=logistics-operator";
 /// specification from the start, so that no test has to roll the platform for it.
 pub const OTLP_PORT: u16 = 14_317;
 
-const FIELD_MANAGER: &str = "dev-e2e";
 /// The platform must be Ready within this time, on a busy machine with two cores.
 const READY_LIMIT: Duration = Duration::from_mins(4);
+const GONE_LIMIT: Duration = Duration::from_mins(1);
 
 /// Where everything is.
 pub struct Stage {
@@ -49,6 +47,11 @@ pub struct Stage {
     pub issuer: Issuer,
     /// The platform's resource as the tests apply it.
     pub platform: Value,
+    /// What people do with the cluster.
+    pub kubectl: Kubectl,
+    /// The operator as it is installed.
+    pub operator: Operator,
+    sample: Value,
     /// Stories disturb the one platform that they share: one at a time.
     _turn: MutexGuard<'static, ()>,
 }
@@ -67,6 +70,12 @@ pub struct Facts {
     pub issuer_key: PathBuf,
     /// The API server's audit log.
     pub audit_log: PathBuf,
+    /// The cluster's kubectl.
+    pub kubectl: PathBuf,
+    /// The cluster's helm.
+    pub helm: PathBuf,
+    /// The only node's address.
+    pub node_ip: String,
     /// The backing services, as this machine reaches them.
     pub backing: Backing,
 }
@@ -106,6 +115,7 @@ impl Stage {
             ProductImages::read(&cluster.images())?.context("no images are loaded: run `make cluster`")?;
         let client = run::client(&facts.kubeconfig).await?;
         operator_is_installed(&client).await?;
+        logs::keep()?;
         let sample = cluster.checkout().path().join("charts/samples/acme.yaml");
         let release = Release {
             version: Some(images.workloads),
@@ -118,52 +128,49 @@ impl Stage {
                 .with_context(|| format!("sample: auth.{name}"))
         };
         let issuer = Issuer::from_file(&facts.issuer_key, auth("issuer")?, auth("audience")?)?;
-        let platform = own(sample, &facts);
+        let kubectl = Kubectl {
+            program: facts.kubectl.clone(),
+            kubeconfig: facts.kubeconfig.clone(),
+        };
+        let operator = Operator {
+            client: client.clone(),
+            helm: facts.helm.clone(),
+            kubeconfig: facts.kubeconfig.clone(),
+        };
         let stage = Self {
+            platform: MAIN.specification(sample.clone(), &facts),
             client,
             facts,
             issuer,
-            platform,
+            kubectl,
+            operator,
+            sample,
             _turn: turn,
         };
-        stage.prepare().await?;
+        MAIN.prepare(&stage.client, &stage.facts).await?;
         Ok(stage)
     }
 
-    /// What the platform refers to: namespace, database with its owner, authorities and keys.
-    async fn prepare(&self) -> Result<()> {
-        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
-        let apply = PatchParams::apply(FIELD_MANAGER).force();
-        Api::<Namespace>::all(self.client.clone())
-            .patch(NAMESPACE, &apply, &Patch::Apply(with_kind(&namespace)?))
-            .await?;
-        for name in ["backing-ca", "acme-jwks"] {
-            let source: ConfigMap = Api::namespaced(self.client.clone(), "logistics")
-                .get(name)
-                .await?;
-            let copy = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": source.data});
-            Api::<ConfigMap>::namespaced(self.client.clone(), NAMESPACE)
-                .patch(name, &apply, &Patch::Apply(copy))
-                .await?;
-        }
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
-        let name = format!("{PLATFORM}-db");
-        if secrets.get_opt(&name).await?.is_some() {
+    /// The resource of another platform, once what it refers to is there.
+    pub async fn prepare(&self, site: Site) -> Result<Value> {
+        site.prepare(&self.client, &self.facts).await?;
+        Ok(site.specification(self.sample.clone(), &self.facts))
+    }
+
+    /// Deletes another platform and waits until its children are gone.
+    pub async fn remove(&self, site: Site) -> Result<()> {
+        let platforms = platform::api(&self.client, site.namespace);
+        if platforms.get_opt(site.name).await?.is_none() {
             return Ok(());
         }
-        let password = uuid::Uuid::new_v4().simple().to_string();
-        let backing = &self.facts.backing;
-        let server = database::Server {
-            address: &backing.postgres,
-            ca_file: &backing.ca_file,
-        };
-        database::make(&self.client, &server, PLATFORM, &password).await?;
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "kubernetes.io/basic-auth",
-            "stringData": {"username": PLATFORM, "password": password},
-        });
-        secrets.patch(&name, &apply, &Patch::Apply(secret)).await?;
-        Ok(())
+        platforms.delete(site.name, &DeleteParams::default()).await?;
+        wait::until(&format!("the end of {site:?}"), GONE_LIMIT, || async {
+            let gone = platforms.get_opt(site.name).await?.is_none()
+                && children::all(&self.client, site).await?.is_empty();
+            Ok(gone.then_some(()))
+        })
+        .await
+        .map(drop)
     }
 
     /// Applies a version of the platform's resource.
@@ -173,32 +180,71 @@ impl Stage {
 
     /// Waits until the platform is Ready, and says how long that took.
     pub async fn wait_ready(&self) -> Result<Duration> {
+        self.wait_ready_at(MAIN).await
+    }
+
+    /// The same, of another platform.
+    pub async fn wait_ready_at(&self, site: Site) -> Result<Duration> {
         let start = Instant::now();
-        platform::ready(&self.client, NAMESPACE, PLATFORM, READY_LIMIT, |_, _| {}).await?;
+        platform::ready(&self.client, site.namespace, site.name, READY_LIMIT, |_, _| {}).await?;
         Ok(start.elapsed())
     }
 
-    /// Clients of the platform's services over connections of their own.
-    #[must_use]
-    pub fn services(&self) -> Services {
-        Services::of(&self.client, NAMESPACE, PLATFORM)
+    /// Waits until a condition of a platform is as wanted, and gives it with the time that took.
+    pub async fn wait_condition(
+        &self,
+        site: Site,
+        kind: &str,
+        limit: Duration,
+        good: impl Fn(&Condition) -> bool,
+    ) -> Result<(Condition, Duration)> {
+        let api = platform::api(&self.client, site.namespace);
+        let find = || async {
+            let platform = api.get(site.name).await?;
+            anyhow::Ok(
+                platform::conditions(&platform)
+                    .into_iter()
+                    .find(|c| c.kind == kind),
+            )
+        };
+        let waited = wait::until(&format!("condition {kind} of {site:?}"), limit, || async {
+            Ok(find().await?.filter(&good))
+        })
+        .await;
+        match waited {
+            Ok(found) => Ok(found),
+            Err(error) => Err(error.context(format!("it is {:?}", find().await?))),
+        }
     }
 
-    /// Callers of the three roles in an account.
-    pub fn callers(&self, account: &str) -> Result<Callers> {
-        run::callers(&self.issuer, account)
-    }
-
-    /// An account that no other test or run has used.
-    #[must_use]
-    pub fn new_account(&self, name: &str) -> String {
-        format!("{name}-{}", &uuid::Uuid::new_v4().simple().to_string()[..8])
+    /// The pods of a platform's workloads that are not ending.
+    pub async fn workload_pods(&self, site: Site) -> Result<Vec<Pod>> {
+        let components = Workload::ALL.map(Workload::name).join(",");
+        let label = format!("{INSTANCE}={},{COMPONENT} in ({components})", site.name);
+        let mut pods = self.pods(site.namespace, &label).await?;
+        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+        Ok(pods)
     }
 
     /// The pods that a label selects, in a namespace.
     pub async fn pods(&self, namespace: &str, label: &str) -> Result<Vec<Pod>> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         Ok(pods.list(&ListParams::default().labels(label)).await?.items)
+    }
+
+    /// Uid and restarts of each of a platform's pods.
+    pub async fn pod_states(&self, site: Site) -> Result<BTreeMap<String, (String, i32)>> {
+        let pods = self.workload_pods(site).await?;
+        ensure!(!pods.is_empty(), "{site:?} has no pods");
+        let state = |pod: &Pod| {
+            let statuses = pod
+                .status
+                .iter()
+                .flat_map(|status| status.container_statuses.iter().flatten());
+            let restarts = statuses.map(|status| status.restart_count).sum();
+            (pod.name_any(), (pod.uid().unwrap_or_default(), restarts))
+        };
+        Ok(pods.iter().map(state).collect())
     }
 
     /// The platform's resource with another log level: the smallest change that makes a new revision.
@@ -208,42 +254,6 @@ impl Stage {
         platform["spec"]["observability"]["logLevel"] = json!(level);
         platform
     }
-
-    /// An administrator's connection to Kafka.
-    pub fn kafka(&self) -> Result<logistics_kafka_admin::Admin> {
-        let pem = std::fs::read_to_string(&self.facts.backing.ca_file)?;
-        let trust = logistics_kafka_admin::Trust::Pem(pem);
-        Ok(logistics_kafka_admin::Admin::new(
-            &self.facts.backing.kafka,
-            &trust,
-            Duration::from_secs(20),
-        )?)
-    }
-
-    /// The values of a topic's own configuration keys.
-    pub async fn topic_configs(&self, topic: &str) -> Result<BTreeMap<String, String>> {
-        let name = topic.to_owned();
-        let mut topics = self.kafka()?.describe(std::slice::from_ref(&name)).await?;
-        let topic = topics
-            .remove(&name)
-            .with_context(|| format!("topic {name} does not exist"))?;
-        let own = topic.configs.into_iter().filter(|(_, config)| config.of_topic);
-        Ok(own
-            .filter_map(|(key, config)| Some((key, config.value?)))
-            .collect())
-    }
-}
-
-/// The sample as a platform of the tests' own.
-fn own(mut platform: Value, facts: &Facts) -> Value {
-    platform["spec"]["kafka"]["topicPrefix"] = json!(TOPIC_PREFIX);
-    platform["spec"]["database"]["name"] = json!(PLATFORM);
-    platform["spec"]["database"]["credentials"] = json!({"secretRef": {"name": format!("{PLATFORM}-db")}});
-    // Only what a test traces itself is kept: traces follow the caller's decision.
-    let endpoint = format!("http://{}:{OTLP_PORT}", facts.host_ip);
-    platform["spec"]["observability"] =
-        json!({"otlp": {"endpoint": endpoint, "samplingRatio": 0.0}, "logLevel": "info"});
-    platform
 }
 
 async fn operator_is_installed(client: &Client) -> Result<()> {
@@ -256,11 +266,4 @@ async fn operator_is_installed(client: &Client) -> Result<()> {
         "the operator is not installed in {OPERATOR_NAMESPACE}: run `make cluster`"
     );
     Ok(())
-}
-
-fn with_kind<K: serde::Serialize + kube::Resource<DynamicType = ()>>(object: &K) -> Result<Value> {
-    let mut value = serde_json::to_value(object)?;
-    value["apiVersion"] = json!(K::api_version(&()));
-    value["kind"] = json!(K::kind(&()));
-    Ok(value)
 }

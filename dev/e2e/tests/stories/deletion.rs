@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use dev_demo::platform;
 use dev_e2e::orders::{self, Acknowledged, all_arrived};
-use dev_e2e::stage::{NAMESPACE, PLATFORM, Stage, TOPIC_PREFIX};
+use dev_e2e::stage::{MAIN, NAMESPACE, PLATFORM, Stage, TOPIC_PREFIX};
 use dev_e2e::{children, wait};
 use kube::api::DeleteParams;
 use logistics_schemas::grpc::logistics::tracking::v1::{GetTimelineRequest, GetTimelineResponse};
@@ -36,7 +36,7 @@ async fn deletion_keeps_topics_and_data_and_hangs_nowhere() -> Result<()> {
     })
     .await?;
     let ((), all) = wait::until("the end of its children", GONE_LIMIT, || async {
-        Ok(children::all(&stage.client).await?.is_empty().then_some(()))
+        Ok(children::all(&stage.client, MAIN).await?.is_empty().then_some(()))
     })
     .await?;
     println!(

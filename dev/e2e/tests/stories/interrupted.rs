@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use dev_e2e::children::{self, Id, Kind};
-use dev_e2e::stage::{OPERATOR_LABEL, OPERATOR_NAMESPACE, Stage};
+use dev_e2e::children::{self, Id};
+use dev_e2e::stage::{MAIN, OPERATOR_LABEL, OPERATOR_NAMESPACE, Stage};
 use dev_e2e::{crash, wait};
 use kube::ResourceExt as _;
+use logistics_operator::child::ChildKind;
 use serde_json::Value;
 
 /// Kills in each of the two changes.
@@ -64,11 +65,11 @@ async fn kill_operator(stage: &Stage) -> Result<()> {
 }
 
 async fn wanted(stage: &Stage) -> Result<BTreeMap<Id, Value>> {
-    let children = children::all(&stage.client).await?;
+    let children = children::all(&stage.client, MAIN).await?;
     ensure!(!children.is_empty(), "the platform has no children");
     Ok(children
         .into_iter()
-        .map(|(id, child)| (id.clone(), children::wanted(id.0, &child)))
+        .map(|(id, child)| (id.clone(), children::applied(id.0, &child)))
         .collect())
 }
 
@@ -82,7 +83,12 @@ fn differences(expected: &BTreeMap<Id, Value>, found: &BTreeMap<Id, Value>) -> V
             Some(_) => {}
         }
     }
-    let history = |kind: Kind| matches!(kind, Kind::ControllerRevision | Kind::ConfigMap | Kind::Job);
+    let history = |kind: ChildKind| {
+        matches!(
+            kind,
+            ChildKind::ControllerRevision | ChildKind::ConfigMap | ChildKind::Job
+        )
+    };
     let more = found
         .keys()
         .filter(|id| !expected.contains_key(*id) && !history(id.0));

@@ -1,10 +1,19 @@
 //! End-to-end stories on the development cluster. They share one platform and take turns on it.
 
+mod api_server;
+mod backends;
+mod copies;
 mod crashes;
 mod deletion;
 mod drift;
+mod fights;
 mod interrupted;
+mod lifecycle;
 mod refusals;
+mod rest;
 mod rollout;
+mod rotation;
+mod side_by_side;
+mod sidecar;
 mod topics;
 mod trace;

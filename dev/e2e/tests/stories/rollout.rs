@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dev_demo::call::Services;
 use dev_demo::run::Callers;
-use dev_e2e::children::{self, Kind, REVISION};
+use dev_e2e::children::{self, REVISION};
 use dev_e2e::orders;
-use dev_e2e::stage::{NAMESPACE, PLATFORM, Stage};
+use dev_e2e::stage::{MAIN, NAMESPACE, PLATFORM, Stage};
 use dev_e2e::wait;
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
+use logistics_operator::child::ChildKind;
 use logistics_schemas::Workload;
 use logistics_schemas::grpc::logistics::analytics::v1::ListLanesRequest;
 use logistics_schemas::grpc::logistics::shipment::v1::GetShipmentRequest;
@@ -85,10 +86,10 @@ async fn apex_revisions(stage: &Stage) -> Result<Vec<String>> {
 
 /// The revisions that have a Deployment or a Service of their own.
 async fn revisions_running(stage: &Stage) -> Result<Vec<String>> {
-    let children = children::all(&stage.client).await?;
+    let children = children::all(&stage.client, MAIN).await?;
     let running = children
         .iter()
-        .filter(|((kind, _), _)| matches!(kind, Kind::Deployment | Kind::Service));
+        .filter(|((kind, _), _)| matches!(kind, ChildKind::Deployment | ChildKind::Service));
     Ok(running
         .filter_map(|(_, child)| child.metadata.labels.as_ref()?.get(REVISION).cloned())
         .collect())
