@@ -167,9 +167,35 @@ fn doubtful_settings_are_warned_of() {
         "spec.workloads.analytics.autoscaling.minReplicas",
         "spec.workloads.analytics.autoscaling.maxReplicas",
         "spec.kafka.topics.replicationFactor",
-        "spec.suspend",
         "spec.deletionPolicy",
+        "spec.suspend",
         "spec.version",
     ];
     assert_eq!(fields, expected);
+}
+
+/// A platform that cannot be read as a whole is checked as far as it can.
+#[test]
+fn what_is_missing_hides_nothing_else() {
+    let wrong = SAMPLE
+        .replace("  name: acme\n  namespace", "  namespace")
+        .replace("  version: \"0.1.0\"\n", "")
+        .replace(
+            "tracking: {replicas: 2}",
+            "tracking: {replicas: 1, resources: {requests: {cpu: 2}, limits: {cpu: 1, memory: 1Gi}}}",
+        );
+    let report = Linter::new().text("f", &wrong);
+    let told: Vec<_> = report.documents[0]
+        .findings
+        .iter()
+        .map(|finding| (finding.check, finding.field.as_str()))
+        .collect();
+    let expected = [
+        (Check::Schema, "metadata.name"),
+        (Check::Schema, "spec.version"),
+        (Check::Operator, "spec.workloads.tracking.resources.requests.cpu"),
+        (Check::Advice, "spec.workloads.tracking.replicas"),
+        (Check::Advice, "spec.kafka.topics.replicationFactor"),
+    ];
+    assert_eq!(told, expected);
 }

@@ -28,7 +28,8 @@ fn error(path: &str, value: &Value, message: String) -> Finding {
     Finding::error(Check::Schema, path, value, message)
 }
 
-fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
+/// Why a value is not of the type that it should have.
+pub(super) fn wrong_type(schema: &Value, value: &Value) -> Option<String> {
     let found = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -206,7 +207,8 @@ fn fields(path: &str, schema: &Value, value: &Value, findings: &mut Vec<Finding>
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+/// The path of a field.
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {

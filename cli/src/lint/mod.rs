@@ -3,6 +3,7 @@
 mod advice;
 mod bounds;
 mod finding;
+mod mend;
 mod metadata;
 mod nearest;
 mod read;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 pub use finding::{Check, Finding, Severity};
 use logistics_operator::api::{self, LogisticsPlatform};
 use logistics_operator::validate::validate;
+use mend::Mended;
 use read::Document;
 pub use read::ReadError;
 pub use report::{Checked, Report};
@@ -138,11 +140,20 @@ impl Linter {
         stored::complete(&self.schema, &mut object);
         metadata::check(&object, &mut findings);
         bounds::check("", &self.schema, &object, &mut findings);
-        // Later checks see the same value: what a field's type or bound refuses is said once.
-        add_new(&mut findings, rules::check(&self.schema, &object));
+        let mended = Mended::object(&self.schema, &mut object);
+        stored::complete(&self.schema, &mut object);
+        // Later checks see the same fields: what is said about one already is not said again.
+        let add = |findings: &mut Vec<Finding>, later: Vec<Finding>| {
+            let new = later.into_iter().filter(|new| {
+                !mended.holds(&new.field) && !findings.iter().any(|known| known.same_field(&new.field))
+            });
+            let new: Vec<_> = new.collect();
+            findings.extend(new);
+        };
+        add(&mut findings, rules::check(&self.schema, &object));
         if let Ok(platform) = serde_json::from_value::<LogisticsPlatform>(object) {
-            add_new(&mut findings, operator(&platform));
-            add_new(&mut findings, advice::check(&platform));
+            add(&mut findings, operator(&platform));
+            add(&mut findings, advice::check(&platform));
         }
         findings
     }
@@ -161,30 +172,6 @@ fn operator(platform: &LogisticsPlatform) -> Vec<Finding> {
             )
         })
         .collect()
-}
-
-/// Adds findings about fields of which an earlier check has said nothing.
-fn add_new(findings: &mut Vec<Finding>, later: Vec<Finding>) {
-    let earlier = findings.len();
-    let broken = |field: &str| {
-        let below = format!("{field}.");
-        findings[..earlier]
-            .iter()
-            .any(|finding| finding.field.starts_with(&below))
-    };
-    // A rule that fails to evaluate does so because of a wrong type below it, which is told.
-    let new: Vec<_> = later
-        .into_iter()
-        .filter(|new| {
-            !findings[..earlier]
-                .iter()
-                .any(|known| known.same_field(&new.field))
-        })
-        .filter(|new| {
-            !(new.check == Check::Rule && new.message.contains("evaluation error") && broken(&new.field))
-        })
-        .collect();
-    findings.extend(new);
 }
 
 enum Kind {

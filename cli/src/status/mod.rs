@@ -5,6 +5,7 @@ mod platform;
 mod pod;
 mod render;
 mod tree;
+mod warnings;
 mod watch;
 mod workload;
 
