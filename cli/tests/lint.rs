@@ -1,42 +1,41 @@
 //! `lint` as a program, and its report as text and JSON.
 
-use std::fs;
-use std::process::{Command, Output, Stdio};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use kubectl_logistics::lint::{Check, Linter, Severity};
 
 const SAMPLE: &str = include_str!("../../charts/samples/acme.yaml");
 
-fn lint(arguments: &[&str], input: &str) -> Output {
-    use std::io::Write as _;
+/// Runs the program; gives its exit code, and what it has written to standard output and to standard error.
+fn lint(arguments: &[&str], input: &str) -> io::Result<(Option<i32>, String, String)> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-logistics"))
         .arg("lint")
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A program that refuses its arguments does not read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn text(output: &Output) -> (Option<i32>, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that refuses its arguments does not read.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
 }
 
 #[test]
 fn the_sample_has_no_error() {
-    let (code, shown, _) = text(&lint(&["-"], SAMPLE));
+    let (code, shown, _) = lint(&["-"], SAMPLE).unwrap();
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("1 document: 0 errors, 1 warning"), "{shown}");
     assert!(
         shown.contains("-: document 1: warning: spec.kafka.topics.replicationFactor: 1 "),
         "{shown}"
     );
-    assert_eq!(lint(&["-", "--strict"], SAMPLE).status.code(), Some(1));
+    assert_eq!(lint(&["-", "--strict"], SAMPLE).unwrap().0, Some(1));
 }
 
 #[test]
@@ -54,7 +53,7 @@ fn everything_wrong_is_told_at_once_by_file_and_document() {
     )
     .unwrap();
     let path = file.display().to_string();
-    let (code, shown, _) = text(&lint(&[&path], ""));
+    let (code, shown, _) = lint(&[&path], "").unwrap();
     assert_eq!(code, Some(1), "{shown}");
     for line in [
         format!("{path}: document 1: skipped: ConfigMap is not a LogisticsPlatform"),
@@ -75,7 +74,7 @@ fn everything_wrong_is_told_at_once_by_file_and_document() {
             "{line}\nis not in\n{shown}"
         );
     }
-    let (_, json, _) = text(&lint(&[&path, "-o", "json"], ""));
+    let (_, json, _) = lint(&[&path, "-o", "json"], "").unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["errors"], 4);
     assert_eq!(json["documents"][1]["findings"][0]["field"], "spec.database.prot");
@@ -85,25 +84,25 @@ fn everything_wrong_is_told_at_once_by_file_and_document() {
 fn a_folder_is_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display().to_string();
-    let (code, _, told) = text(&lint(&[&path], ""));
+    let (code, _, told) = lint(&[&path], "").unwrap();
     assert!(
         code == Some(2) && told.contains("no file that ends with .yaml"),
         "{told}"
     );
     fs::write(folder.path().join("a.yaml"), SAMPLE).unwrap();
     fs::write(folder.path().join("note.txt"), "[").unwrap();
-    assert_eq!(text(&lint(&[&path], "")).0, Some(0));
+    assert_eq!(lint(&[&path], "").unwrap().0, Some(0));
 }
 
 #[test]
 fn usage_is_told_apart_from_findings() {
-    let (code, _, told) = text(&lint(&["/nowhere.yaml"], ""));
+    let (code, _, told) = lint(&["/nowhere.yaml"], "").unwrap();
     assert!(
         code == Some(2) && told.contains("/nowhere.yaml cannot be read"),
         "{told}"
     );
-    assert_eq!(lint(&[], "").status.code(), Some(2));
-    let (_, help, _) = text(&lint(&["--help"], ""));
+    assert_eq!(lint(&[], "").unwrap().0, Some(2));
+    let (_, help, _) = lint(&["--help"], "").unwrap();
     assert!(
         help.contains("Exit codes:") && help.contains("Examples:"),
         "{help}"
