@@ -31,6 +31,9 @@ pub struct ServiceConfig {
     /// Where spans are sent; `None` sends none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otlp: Option<Otlp>,
+    /// Live streams; read by the tracking service.
+    #[serde(default, skip_serializing_if = "Streams::is_default")]
+    pub streams: Streams,
     /// Lowest level that is logged.
     pub log_level: LogLevel,
 }
@@ -163,6 +166,39 @@ pub struct Otlp {
     pub endpoint: String,
     /// Share of traces that are kept where the caller has not decided, 0 to 1.
     pub sampling_ratio: f64,
+}
+
+/// Bounds of live streams in one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Streams {
+    /// Seconds after which a stream ends, so that its client opens it again, on any replica. Default 300.
+    pub max_seconds: u32,
+    /// Most streams at one time. Default 1000.
+    pub max_open: u32,
+    /// Most streams of one caller at one time. Default 20.
+    pub max_open_per_caller: u32,
+    /// Seconds after which the stream of a client that reads nothing ends. Default 10.
+    pub slow_client_seconds: u32,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            max_seconds: 300,
+            max_open: 1000,
+            max_open_per_caller: 20,
+            slow_client_seconds: 10,
+        }
+    }
+}
+
+impl Streams {
+    /// Whether all bounds are the default ones.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Lowest level that is logged.

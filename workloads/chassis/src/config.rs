@@ -7,13 +7,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use logistics_schemas::Workload;
-use logistics_schemas::config::{Database, LogLevel, MigrateConfig, ServiceConfig, Tls, TlsMode};
+use logistics_schemas::config::{Database, LogLevel, MigrateConfig, ServiceConfig, Streams, Tls, TlsMode};
 use serde::de::DeserializeOwned;
 
 /// Names the configuration file.
 pub const CONFIG_VARIABLE: &str = "LOGISTICS_CONFIG";
 /// Names the revision that the process belongs to; put on every span, log line and metric.
 pub const REVISION_VARIABLE: &str = "LOGISTICS_REVISION";
+/// Overrules `streams.maxSeconds`.
+pub const STREAM_MAX_SECONDS_VARIABLE: &str = "LOGISTICS_STREAM_MAX_SECONDS";
 /// Overrules `logLevel`.
 pub const LOG_LEVEL_VARIABLE: &str = "LOGISTICS_LOG_LEVEL";
 
@@ -68,6 +70,8 @@ pub struct Overrides {
     pub grpc_listen: Option<SocketAddr>,
     /// Instead of `admin.listen`.
     pub admin_listen: Option<SocketAddr>,
+    /// Instead of `streams.maxSeconds`.
+    pub stream_max_seconds: Option<u32>,
 }
 
 /// Reads the configuration of the service `workload`.
@@ -85,6 +89,9 @@ pub fn load_service(
     }
     if let Some(listen) = overrides.admin_listen {
         config.admin.listen = listen;
+    }
+    if let Some(seconds) = overrides.stream_max_seconds {
+        config.streams.max_seconds = seconds;
     }
     check_service(&config, workload)?;
     Ok(config)
@@ -170,6 +177,7 @@ fn check_service(config: &ServiceConfig, workload: Workload) -> Result<(), Confi
             return Err(invalid(field, "", "must be what the tokens carry"));
         }
     }
+    check_streams(&config.streams)?;
     match &config.otlp {
         Some(otlp) if !(0.0..=1.0).contains(&otlp.sampling_ratio) => Err(invalid(
             "otlp.samplingRatio",
@@ -185,6 +193,26 @@ fn check_service(config: &ServiceConfig, workload: Workload) -> Result<(), Confi
         }
         _ => Ok(()),
     }
+}
+
+fn check_streams(streams: &Streams) -> Result<(), ConfigError> {
+    if !(1..=3600).contains(&streams.max_seconds) {
+        return Err(invalid(
+            "streams.maxSeconds",
+            streams.max_seconds.to_string(),
+            "must be between 1 and 3600",
+        ));
+    }
+    for (field, value) in [
+        ("streams.maxOpen", streams.max_open),
+        ("streams.maxOpenPerCaller", streams.max_open_per_caller),
+        ("streams.slowClientSeconds", streams.slow_client_seconds),
+    ] {
+        if value == 0 {
+            return Err(invalid(field, "0", "must be at least 1"));
+        }
+    }
+    Ok(())
 }
 
 fn check_registry(url: &str, tls: &Tls) -> Result<(), ConfigError> {

@@ -99,6 +99,13 @@ fn summary(violations: &[FieldViolation]) -> String {
     fields.join("; ")
 }
 
+/// A status with an `ErrorInfo`; `reason` is in upper case, `message` for people.
+#[must_use]
+pub fn refusal(code: Code, reason: &str, message: &str) -> Status {
+    let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, std::collections::HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
 impl From<ServiceError> for Status {
     fn from(error: ServiceError) -> Self {
         let message = error.to_string();

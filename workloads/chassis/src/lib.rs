@@ -24,4 +24,5 @@ pub mod server;
 pub mod service;
 pub mod shutdown;
 pub mod storage;
+pub mod tail;
 pub mod telemetry;

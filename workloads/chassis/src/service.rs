@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use logistics_schemas::Workload;
 use logistics_schemas::config::{PlatformIdentity, ServiceConfig};
@@ -245,6 +246,7 @@ impl Chassis {
     /// Serves gRPC until the stop is asked for or background work fails, then stops in order.
     pub async fn serve(mut self, routes: Routes) -> Result<(), RunError> {
         let served = server::serve(server::Server {
+            longest_stream: Duration::from_secs(self.config.streams.max_seconds.into()),
             listener: self.listener,
             routes,
             verifier: self.verifier,

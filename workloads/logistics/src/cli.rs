@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use logistics_chassis::config::{CONFIG_VARIABLE, LOG_LEVEL_VARIABLE, Overrides};
+use logistics_chassis::config::{
+    CONFIG_VARIABLE, LOG_LEVEL_VARIABLE, Overrides, STREAM_MAX_SECONDS_VARIABLE,
+};
 use logistics_schemas::config::LogLevel;
 
 const AFTER_HELP: &str = "\
@@ -14,10 +16,11 @@ Example:
 A value is taken from the flag, else from the environment, else from the file.
 
 Environment:
-  LOGISTICS_CONFIG     the configuration file
-  LOGISTICS_LOG_LEVEL  instead of logLevel
-  LOGISTICS_REVISION   the revision on spans, logs and metrics
-  POD_NAME             the instance on spans and in Kafka's client id
+  LOGISTICS_CONFIG              the configuration file
+  LOGISTICS_LOG_LEVEL           instead of logLevel
+  LOGISTICS_STREAM_MAX_SECONDS  instead of streams.maxSeconds (tracking)
+  LOGISTICS_REVISION            the revision on spans, logs and metrics
+  POD_NAME                      the instance on spans and in Kafka's client id
 
 Exit codes:
   0   stopped as asked, or the configuration is right
@@ -41,7 +44,7 @@ pub(crate) enum Command {
     Shipment(Service),
     /// Answers where a shipment is and what happened to it.
     #[command(after_help = "Example:\n  logistics tracking --config config.yaml --check-config")]
-    Tracking(Service),
+    Tracking(Tracking),
     /// Scores risk and estimates arrival.
     #[command(after_help = "Example:\n  logistics analytics --config config.yaml --check-config")]
     Analytics(Service),
@@ -75,6 +78,16 @@ pub(crate) struct Service {
     /// Where probes and metrics are served, instead of the file's.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<SocketAddr>,
+}
+
+/// Flags of the tracking service.
+#[derive(Debug, Args)]
+pub(crate) struct Tracking {
+    #[command(flatten)]
+    pub(crate) service: Service,
+    /// Seconds after which a live stream ends, so that its client opens it again, instead of the file's.
+    #[arg(long, env = STREAM_MAX_SECONDS_VARIABLE, value_name = "SECONDS")]
+    stream_max_seconds: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -113,6 +126,16 @@ impl Service {
     }
 }
 
+impl Tracking {
+    /// What the flags and the environment say.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides {
+            stream_max_seconds: self.stream_max_seconds,
+            ..self.service.overrides()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +152,7 @@ mod tests {
         for name in [
             CONFIG_VARIABLE,
             LOG_LEVEL_VARIABLE,
+            STREAM_MAX_SECONDS_VARIABLE,
             logistics_chassis::config::REVISION_VARIABLE,
         ] {
             assert!(AFTER_HELP.contains(name), "{name}");

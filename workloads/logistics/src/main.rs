@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
-use logistics_chassis::config::{self, ConfigError};
+use logistics_chassis::config::{self, ConfigError, Overrides};
 use logistics_chassis::migrate::{self, MigrateError};
 use logistics_chassis::service::{ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
@@ -72,9 +72,9 @@ fn main() -> ExitCode {
 
 fn dispatch(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Shipment(service) => serve(Workload::Shipment, service),
-        Command::Tracking(service) => serve(Workload::Tracking, service),
-        Command::Analytics(service) => serve(Workload::Analytics, service),
+        Command::Shipment(flags) => serve(Workload::Shipment, &flags.common, &flags.overrides()),
+        Command::Tracking(flags) => serve(Workload::Tracking, &flags.service.common, &flags.overrides()),
+        Command::Analytics(flags) => serve(Workload::Analytics, &flags.common, &flags.overrides()),
         Command::Migrate(common) => {
             let config = config::load_migrate(&common.config, &common.overrides())?;
             if common.check_config {
@@ -85,9 +85,9 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
     }
 }
 
-fn serve(workload: Workload, flags: &cli::Service) -> Result<(), Failure> {
-    let config = config::load_service(&flags.common.config, workload, &flags.overrides())?;
-    if flags.common.check_config {
+fn serve(workload: Workload, common: &cli::Common, overrides: &Overrides) -> Result<(), Failure> {
+    let config = config::load_service(&common.config, workload, overrides)?;
+    if common.check_config {
         return Ok(());
     }
     let process = ProcessIdentity::from_environment(workload.name(), &config.platform);

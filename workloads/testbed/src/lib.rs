@@ -19,7 +19,7 @@ use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
 use logistics_schemas::config::{
     Auth, Database, Kafka, Listener, LogLevel, MigrateConfig, PlatformIdentity, SchemaRegistry,
-    ServiceConfig, ServiceRole, Tls, TlsMode,
+    ServiceConfig, ServiceRole, Streams, Tls, TlsMode,
 };
 use logistics_schemas::{Workload, topics};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -148,6 +148,7 @@ impl Testbed {
                 jwks_file: self.file("jwks.json"),
             },
             otlp: None,
+            streams: Streams::default(),
             log_level: LogLevel::Info,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use logistics_schemas::topics::Topic;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
@@ -62,6 +62,35 @@ impl Log {
             result.map_err(|(name, code)| anyhow::anyhow!("create topic {name}: {code}"))?;
         }
         Ok(())
+    }
+
+    /// Gives each of these topics more partitions.
+    pub async fn grow(&self, topics: &[Topic], partitions: usize) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = config(&self.bootstrap_servers).create()?;
+        let names: Vec<String> = topics
+            .iter()
+            .map(|topic| topic.full_name(&self.topic_prefix))
+            .collect();
+        let new: Vec<NewPartitions<'_>> = names
+            .iter()
+            .map(|name| NewPartitions::new(name, partitions))
+            .collect();
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        for result in admin.create_partitions(&new, &options).await? {
+            result.map_err(|(name, code)| anyhow::anyhow!("grow topic {name}: {code}"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the brokers know a consumer group of this name.
+    pub async fn has_group(&self, name: &str) -> Result<bool> {
+        let (servers, name) = (self.bootstrap_servers.clone(), name.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let client: BaseConsumer = config(&servers).create()?;
+            let groups = client.fetch_group_list(None, TIMEOUT)?;
+            Ok(groups.groups().iter().any(|group| group.name() == name))
+        })
+        .await?
     }
 
     /// All records of a topic, partition by partition.

@@ -7,6 +7,7 @@ use logistics_chassis::errors::ServiceError;
 use logistics_chassis::fields::{Fields, timestamp};
 use logistics_chassis::identity::Principal;
 use logistics_chassis::projection;
+use logistics_chassis::server::Deadline;
 use logistics_schemas::grpc::logistics::tracking::v1 as proto;
 use logistics_schemas::grpc::logistics::tracking::v1::tracking_service_server::TrackingService;
 use logistics_schemas::grpc::logistics::r#type::v1 as types;
@@ -15,16 +16,18 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::store::{self, Entry, Shipment};
+use crate::stream::{Answer, Streams};
 
 /// The service.
 #[derive(Debug)]
 pub(crate) struct Api {
     pool: PgPool,
+    streams: Streams,
 }
 
 impl Api {
-    pub(crate) const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub(crate) const fn new(pool: PgPool, streams: Streams) -> Self {
+        Self { pool, streams }
     }
 }
 
@@ -38,6 +41,21 @@ impl TrackingService for Api {
         let id = shipment_id(&request.get_ref().shipment_id)?;
         let (shipment, entries) = store::timeline(&self.pool, id, &principal.account_id).await?;
         Ok(Response::new(timeline(&shipment, &entries)))
+    }
+
+    type StreamTrackingStream = Answer;
+
+    async fn stream_tracking(
+        &self,
+        request: Request<proto::StreamTrackingRequest>,
+    ) -> Result<Response<Answer>, Status> {
+        let principal = Principal::of(&request)?;
+        let (id, after) = stream_start(request.get_ref())?;
+        let answer = self
+            .streams
+            .open(principal, id, after, Deadline::of(&request))
+            .await?;
+        Ok(Response::new(answer))
     }
 
     async fn get_projection(
@@ -63,6 +81,22 @@ fn shipment_id(value: &str) -> Result<Uuid, ServiceError> {
     id.ok_or_else(|| ServiceError::internal("check shipment_id", "a wrong value was not reported"))
 }
 
+fn stream_start(request: &proto::StreamTrackingRequest) -> Result<(Uuid, i64), ServiceError> {
+    let mut fields = Fields::new();
+    let id = fields.uuid("shipment_id", &request.shipment_id);
+    if request.after_seq < 0 {
+        fields.wrong(
+            "after_seq",
+            &request.after_seq.to_string(),
+            "give the seq of the last event that you have, or 0",
+        );
+    }
+    fields.finish()?;
+    let id =
+        id.ok_or_else(|| ServiceError::internal("check shipment_id", "a wrong value was not reported"))?;
+    Ok((id, request.after_seq))
+}
+
 fn timeline(shipment: &Shipment, entries: &[Entry]) -> proto::GetTimelineResponse {
     proto::GetTimelineResponse {
         shipment_id: shipment.id.to_string(),
@@ -77,7 +111,7 @@ fn timeline(shipment: &Shipment, entries: &[Entry]) -> proto::GetTimelineRespons
     }
 }
 
-fn event(entry: &Entry) -> types::ShipmentEvent {
+pub(crate) fn event(entry: &Entry) -> types::ShipmentEvent {
     types::ShipmentEvent {
         event_id: entry.event_id.to_string(),
         shipment_id: entry.shipment_id.to_string(),

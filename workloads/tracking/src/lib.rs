@@ -3,6 +3,7 @@
 mod api;
 mod projector;
 mod store;
+mod stream;
 
 use std::sync::Arc;
 
@@ -31,8 +32,9 @@ pub async fn run(
 pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     let codec = Arc::new(chassis.codec(&projection::TOPICS).await?);
     let waker = relay::start(&mut chassis);
-    projection::start(&mut chassis, codec, projector::Timelines, waker);
-    let service = TrackingServiceServer::new(api::Api::new(chassis.pool.clone()))
+    projection::start(&mut chassis, Arc::clone(&codec), projector::Timelines, waker);
+    let streams = stream::Streams::start(&mut chassis, codec);
+    let service = TrackingServiceServer::new(api::Api::new(chassis.pool.clone(), streams))
         .max_decoding_message_size(server::MAX_REQUEST);
     chassis.serve(Routes::new(service)).await
 }

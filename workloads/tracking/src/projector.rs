@@ -15,7 +15,7 @@ pub(crate) struct Timelines;
 impl Projector for Timelines {
     async fn apply(&self, connection: &mut PgConnection, events: &[Sequenced]) -> Result<(), ApplyError> {
         let shipments: Vec<Shipment> = events.iter().filter_map(shipment).collect();
-        let entries: Vec<Entry> = events.iter().map(entry).collect();
+        let entries: Vec<Entry> = events.iter().map(of_sequenced).collect();
         store::insert_shipments(connection, &shipments).await?;
         store::insert_entries(connection, &entries).await?;
         store::set_statuses(connection, &last_statuses(events)).await?;
@@ -40,9 +40,18 @@ fn shipment(sequenced: &Sequenced) -> Option<Shipment> {
     })
 }
 
-fn entry(sequenced: &Sequenced) -> Entry {
-    let (event_id, shipment_id, seq) = (sequenced.event_id, sequenced.shipment_id, sequenced.seq);
-    match &sequenced.event {
+fn of_sequenced(sequenced: &Sequenced) -> Entry {
+    entry(
+        sequenced.event_id,
+        sequenced.shipment_id,
+        sequenced.seq,
+        &sequenced.event,
+    )
+}
+
+/// The event as a timeline has it.
+pub(crate) fn entry(event_id: Uuid, shipment_id: Uuid, seq: i64, event: &ShipmentEvent) -> Entry {
+    match event {
         ShipmentEvent::Created(event) => Entry {
             event_id,
             shipment_id,

@@ -142,6 +142,39 @@ pub(crate) async fn timeline(
     Ok((shipment, entries))
 }
 
+/// The position of the last event of a shipment of the account.
+pub(crate) async fn head(pool: &PgPool, id: Uuid, account_id: &str) -> Result<i64, ServiceError> {
+    let head: Option<i64> = sqlx::query_scalar(
+        "SELECT (SELECT coalesce(max(seq), 0) FROM timeline WHERE timeline.shipment_id = shipments.shipment_id)
+         FROM shipments WHERE shipment_id = $1 AND account_id = $2",
+    )
+    .bind(id)
+    .bind(account_id)
+    .fetch_optional(pool)
+    .await?;
+    head.ok_or_else(|| ServiceError::NotFound {
+        what: "shipment",
+        id: id.to_string(),
+    })
+}
+
+/// The next events of a shipment, in order.
+pub(crate) async fn entries_after(
+    pool: &PgPool,
+    id: Uuid,
+    after: i64,
+    most: i64,
+) -> Result<Vec<Entry>, ServiceError> {
+    let entries =
+        sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = $1 AND seq > $2 ORDER BY seq LIMIT $3")
+            .bind(id)
+            .bind(after)
+            .bind(most)
+            .fetch_all(pool)
+            .await?;
+    Ok(entries)
+}
+
 /// A name of the domain in a text column.
 fn name<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     row: &PgRow,

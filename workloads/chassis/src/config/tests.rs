@@ -47,8 +47,16 @@ fn flags_stand_above_the_file() {
         log_level: Some(LogLevel::Debug),
         grpc_listen: Some(([127, 0, 0, 1], 1).into()),
         admin_listen: None,
+        stream_max_seconds: Some(60),
     };
     let config = load_service(file.path(), Workload::Shipment, &overrides).unwrap();
+    assert_eq!(
+        config.streams,
+        Streams {
+            max_seconds: 60,
+            ..Streams::default()
+        }
+    );
     assert_eq!(config.log_level, LogLevel::Debug);
     assert_eq!(config.grpc.listen.port(), 1);
     assert_eq!(config.admin.listen.port(), 9090);

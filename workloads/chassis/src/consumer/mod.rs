@@ -20,7 +20,7 @@ use std::time::Duration;
 use logistics_schemas::config::Kafka;
 use logistics_schemas::topics::Topic;
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::consumer::{Consumer as _, ConsumerContext, StreamConsumer};
 use rdkafka::error::KafkaError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -243,8 +243,8 @@ impl<H: Handler> Dispatch<H> {
     }
 }
 
-/// Leaves the group, so that others take over at once; the client commits what is stored before. Blocks.
-async fn leave(consumer: Arc<StreamConsumer<Assignment>>) {
+/// Ends a client. It leaves its group, so that others take over at once, and commits what is stored before. Blocks.
+pub(crate) async fn leave<C: ConsumerContext + 'static>(consumer: Arc<StreamConsumer<C>>) {
     if let Err(error) = tokio::task::spawn_blocking(move || drop(consumer)).await {
         tracing::warn!(%error, "leaving the group");
     }

@@ -24,7 +24,7 @@ pub struct Record {
 
 impl Record {
     /// Copies a message; `None` when it is of none of these topics.
-    pub(super) fn read(message: &BorrowedMessage<'_>, topics: &[(Topic, String)]) -> Option<Self> {
+    pub(crate) fn read(message: &BorrowedMessage<'_>, topics: &[(Topic, String)]) -> Option<Self> {
         let (topic, full_topic) = topics.iter().find(|(_, name)| name == message.topic())?;
         let headers = message
             .headers()

@@ -12,7 +12,7 @@ pub enum Access {
     Roles(&'static [Role]),
 }
 
-const RPCS: [(&str, &[Role]); 10] = [
+const RPCS: [(&str, &[Role]); 11] = [
     (
         "/logistics.shipment.v1.ShipmentService/CreateShipment",
         &[Admin, User],
@@ -35,6 +35,10 @@ const RPCS: [(&str, &[Role]); 10] = [
     ),
     (
         "/logistics.tracking.v1.TrackingService/GetTimeline",
+        &[Admin, User, Shipman],
+    ),
+    (
+        "/logistics.tracking.v1.TrackingService/StreamTracking",
         &[Admin, User, Shipman],
     ),
     ("/logistics.tracking.v1.TrackingService/GetProjection", &[Admin]),

@@ -85,6 +85,54 @@ pub(super) async fn read_parked(
     }
 }
 
+/// What a record at the end of the log tells of its shipment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observed {
+    /// An event, whether its turn has come or not.
+    Event {
+        /// The event's id.
+        event_id: Uuid,
+        /// The shipment.
+        shipment_id: Uuid,
+        /// Position among the shipment's events.
+        seq: i64,
+        /// The event.
+        event: Box<ShipmentEvent>,
+    },
+    /// There is an event at this position, but the record cannot be read, or not now.
+    Unread {
+        /// The shipment.
+        shipment_id: Uuid,
+        /// Its position.
+        seq: i64,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+/// Looks at a record without processing it.
+pub async fn observe(codec: &Codec, record: &Record) -> Observed {
+    let key = record
+        .key
+        .as_deref()
+        .and_then(|key| Uuid::try_parse_ascii(key).ok());
+    let value = record.value.as_deref().unwrap_or_default();
+    if let Ok(event) = decode(codec, record.topic.name, value).await
+        && let Ok((event_id, shipment_id, seq)) = place(&event, key, &record.headers, record.topic.name)
+    {
+        return Observed::Event {
+            event_id,
+            shipment_id,
+            seq,
+            event: Box::new(event),
+        };
+    }
+    match (key, position(&record.headers)) {
+        (Some(shipment_id), Some(seq)) => Observed::Unread { shipment_id, seq },
+        _ => Observed::Nothing,
+    }
+}
+
 async fn decode(codec: &Codec, topic: &str, value: &[u8]) -> Result<ShipmentEvent, DecodeError> {
     if topic == SHIPMENT_CREATED.name {
         codec.decode(value).await.map(ShipmentEvent::Created)
@@ -104,25 +152,7 @@ fn sequence(
     headers: &[(String, Vec<u8>)],
     topic: &str,
 ) -> Result<Sequenced, Poison> {
-    let (shipment_id, seq, first) = match &event {
-        ShipmentEvent::Created(event) => (event.shipment_id, event.seq, true),
-        ShipmentEvent::StatusChanged(event) => (event.shipment_id, event.seq, false),
-    };
-    let misfit = |message: String| Err(Poison::new("misfit", &message));
-    if key != Some(shipment_id) {
-        return misfit(format!(
-            "the record's key is not the event's shipment {shipment_id}"
-        ));
-    }
-    if seq < 1 || (seq == 1) != first {
-        return misfit(format!("an event of topic {topic} cannot be at position {seq}"));
-    }
-    if position(headers).is_some_and(|header| header != seq) {
-        return misfit(format!("the header {SEQUENCE} is not the event's position {seq}"));
-    }
-    let Some(event_id) = header(headers, ID).and_then(|id| Uuid::parse_str(id).ok()) else {
-        return misfit(format!("the header {ID} is missing, or no UUID"));
-    };
+    let (event_id, shipment_id, seq) = place(&event, key, headers, topic)?;
     let span = tracing::info_span!(
         "process event",
         otel.name = format!("process {topic}"),
@@ -141,6 +171,35 @@ fn sequence(
         event,
         span,
     })
+}
+
+/// The event's id, shipment and position, where its key, headers and value agree on them.
+fn place(
+    event: &ShipmentEvent,
+    key: Option<Uuid>,
+    headers: &[(String, Vec<u8>)],
+    topic: &str,
+) -> Result<(Uuid, Uuid, i64), Poison> {
+    let (shipment_id, seq, first) = match event {
+        ShipmentEvent::Created(event) => (event.shipment_id, event.seq, true),
+        ShipmentEvent::StatusChanged(event) => (event.shipment_id, event.seq, false),
+    };
+    let misfit = |message: String| Err(Poison::new("misfit", &message));
+    if key != Some(shipment_id) {
+        return misfit(format!(
+            "the record's key is not the event's shipment {shipment_id}"
+        ));
+    }
+    if seq < 1 || (seq == 1) != first {
+        return misfit(format!("an event of topic {topic} cannot be at position {seq}"));
+    }
+    if position(headers).is_some_and(|header| header != seq) {
+        return misfit(format!("the header {SEQUENCE} is not the event's position {seq}"));
+    }
+    let Some(event_id) = header(headers, ID).and_then(|id| Uuid::parse_str(id).ok()) else {
+        return misfit(format!("the header {ID} is missing, or no UUID"));
+    };
+    Ok((event_id, shipment_id, seq))
 }
 
 fn position(headers: &[(String, Vec<u8>)]) -> Option<i64> {

@@ -26,8 +26,9 @@ use crate::errors::is_away;
 use crate::outbox::Waker;
 use crate::service::Chassis;
 
+pub use intake::{Observed, observe};
 pub use metrics::ProjectionMetrics;
-pub use sql::{Progress, progress};
+pub use sql::{Progress, last_seqs, progress};
 
 /// The topics of a shipment's events: its creation, and all that follows.
 pub const TOPICS: [Topic; 2] = [topics::SHIPMENT_CREATED, topics::SHIPMENT_STATUS_CHANGED];

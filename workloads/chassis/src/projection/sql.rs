@@ -228,3 +228,13 @@ pub async fn progress(pool: &PgPool, account_id: &str) -> Result<Progress, sqlx:
         parked,
     })
 }
+
+/// How far these shipments' events are applied; those of which nothing is applied are left out.
+pub async fn last_seqs(pool: &PgPool, shipments: &[Uuid]) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT shipment_id, last_seq FROM projected WHERE shipment_id = ANY ($1) AND last_seq > 0",
+    )
+    .bind(shipments)
+    .fetch_all(pool)
+    .await
+}

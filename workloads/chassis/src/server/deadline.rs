@@ -1,23 +1,42 @@
 //! The time that a request may take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
+use tonic::Request;
 
-/// Longest time a request may take, whatever its caller allows.
+/// Longest time until a request is answered, or its stream of answers begun, whatever its caller allows.
 pub(super) const MAX: Duration = Duration::from_secs(30);
 /// Kept back from the caller's time, so that the answer still reaches it.
 const RESERVE: Duration = Duration::from_millis(20);
 
+/// When the caller stops waiting. The server puts it into a request before its handler runs; only a stream, which lasts
+/// longer than [`MAX`], has to look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// The deadline of a request, if its caller gave one.
+    #[must_use]
+    pub fn of<T>(request: &Request<T>) -> Option<Instant> {
+        request.extensions().get().map(|Self(at)| *at)
+    }
+
+    /// `None` where the caller gave none, or one that no clock reaches.
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        Instant::now().checked_add(asked(headers)?).map(Self)
+    }
+}
+
 /// How long to work on a request: the caller's `grpc-timeout`, at most [`MAX`].
 pub(super) fn budget(headers: &HeaderMap) -> Duration {
-    let asked = headers
-        .get("grpc-timeout")
-        .and_then(|value| value.to_str().ok())
-        .and_then(parse);
-    asked.map_or(MAX, |asked| {
-        asked.saturating_sub(RESERVE.min(asked / 10)).min(MAX)
-    })
+    asked(headers).map_or(MAX, |asked| asked.min(MAX))
+}
+
+/// The caller's `grpc-timeout`, less the time of the way back.
+fn asked(headers: &HeaderMap) -> Option<Duration> {
+    let asked = headers.get("grpc-timeout")?.to_str().ok().and_then(parse)?;
+    Some(asked.saturating_sub(RESERVE.min(asked / 10)))
 }
 
 /// Reads a `grpc-timeout`: up to eight digits and a unit.

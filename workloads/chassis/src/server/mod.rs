@@ -1,5 +1,6 @@
 //! The gRPC server: the service's routes, health, reflection, and what happens around every RPC.
 
+mod connection;
 mod deadline;
 mod metrics;
 mod rpc;
@@ -8,10 +9,13 @@ use std::time::Duration;
 
 use rand::Rng as _;
 use tokio::net::TcpListener;
+use tokio_stream::StreamExt as _;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+
+pub use deadline::Deadline;
 
 use crate::admin::Readiness;
 use crate::identity::Verifier;
@@ -21,10 +25,13 @@ use crate::shutdown::{DRAIN, Shutdown};
 /// The reason in [`Readiness`] until gRPC is served, and while it drains.
 pub const WAITING: &str = "grpc";
 
-/// Clients that know only one address stay on one replica; closing their connections now and then moves them.
+/// Clients that know only one address stay on one replica; closing their connections now and then moves them: no new
+/// call is taken on a connection of this age, and those that are under way come to their end.
 const CONNECTION_AGE: Duration = Duration::from_mins(1);
 /// Share of [`CONNECTION_AGE`] by which replicas differ, so that clients do not all move at once.
 const CONNECTION_AGE_JITTER: f64 = 0.1;
+/// How much longer than its age and the longest call a connection may live. Whoever reads no answers is cut off then.
+const CONNECTION_GRACE: Duration = Duration::from_secs(30);
 /// Streams of one connection at one time.
 const MAX_STREAMS: u32 = 256;
 /// Bytes of a request's headers.
@@ -43,6 +50,8 @@ pub(crate) struct Server {
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     pub(crate) shutdown: Shutdown,
+    /// The longest that a stream of answers may last.
+    pub(crate) longest_stream: Duration,
 }
 
 /// Serves until the stop is asked for; then turns unready, takes requests for a little longer, and finishes what it
@@ -60,16 +69,22 @@ pub(crate) async fn serve(server: Server) -> Result<(), tonic::transport::Error>
     };
     let layer = rpc::RpcLayer::new(server.verifier, metrics::RpcMetrics::new(&server.metrics));
     let jitter = rand::rng().random_range(-CONNECTION_AGE_JITTER..CONNECTION_AGE_JITTER);
+    let age = CONNECTION_AGE.mul_f64(1.0 + jitter);
+    // Not tonic's `max_connection_age_grace`: with it, 0.14 closes the connection without having told the client before.
+    let lifetime = age + server.longest_stream.max(deadline::MAX) + CONNECTION_GRACE;
+    let incoming = TcpIncoming::from(server.listener)
+        .with_nodelay(Some(true))
+        .map(move |accepted| accepted.map(|stream| connection::Mortal::new(stream, lifetime)));
     let stop = server.shutdown.clone();
     let serving = tonic::transport::Server::builder()
-        .max_connection_age(CONNECTION_AGE.mul_f64(1.0 + jitter))
+        .max_connection_age(age)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADERS)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .layer(layer)
         .serve_with_incoming_shutdown(
             routes.prepare(),
-            TcpIncoming::from(server.listener).with_nodelay(Some(true)),
+            incoming,
             async move { stop.lame_duck_over().await },
         );
     server.readiness.done(WAITING);

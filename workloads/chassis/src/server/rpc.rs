@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
 use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-use super::deadline;
+use super::deadline::{self, Deadline};
 use super::metrics::{Method, RpcMetrics};
-use crate::errors::ERROR_DOMAIN;
+use crate::errors::refusal;
 use crate::identity::{Access, Principal, Role, Verifier, access};
 use crate::telemetry::propagation;
 
@@ -115,8 +115,7 @@ where
         Ok(answer) => answer?,
         Err(refusal) => (*refusal).into_http(),
     };
-    watch.end(code_of(&response));
-    Ok(response)
+    Ok(watch.follow(response))
 }
 
 /// Lets the request through, or says why not.
@@ -135,8 +134,11 @@ where
     let principal = authenticate(&shared.verifier, &request)?;
     authorize(&principal, roles)?;
     request.extensions_mut().insert(principal);
+    if let Some(deadline) = Deadline::from_headers(request.headers()) {
+        request.extensions_mut().insert(deadline);
+    }
     let Ok(_room) = shared.room.try_acquire() else {
-        return Err(Box::new(refuse(
+        return Err(Box::new(refusal(
             Code::ResourceExhausted,
             "OVERLOADED",
             "too many requests at one time; try again with backoff",
@@ -146,7 +148,7 @@ where
     // Dropping the handler's future ends its work: an open transaction is rolled back.
     match tokio::time::timeout(budget, inner.call(request)).await {
         Ok(answer) => Ok(answer),
-        Err(_) => Err(Box::new(refuse(
+        Err(_) => Err(Box::new(refusal(
             Code::DeadlineExceeded,
             "DEADLINE",
             "the deadline is over; repeat with the same idempotency key to learn the outcome",
@@ -164,7 +166,11 @@ fn authenticate(verifier: &Verifier, request: &Request<Body>) -> Result<Principa
     };
     verifier.verify(text).map_err(|error| {
         tracing::info!(%error, "caller refused");
-        Box::new(refuse(Code::Unauthenticated, "TOKEN_REFUSED", &error.to_string()))
+        Box::new(refusal(
+            Code::Unauthenticated,
+            "TOKEN_REFUSED",
+            &error.to_string(),
+        ))
     })
 }
 
@@ -174,12 +180,11 @@ fn authorize(principal: &Principal, roles: &[Role]) -> Result<(), Box<Status>> {
     }
     let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
     let message = format!("this needs one of the roles {}", names.join(", "));
-    Err(Box::new(refuse(Code::PermissionDenied, "ROLE_MISSING", &message)))
-}
-
-fn refuse(code: Code, reason: &str, message: &str) -> Status {
-    let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, std::collections::HashMap::new());
-    Status::with_error_details(code, message, details)
+    Err(Box::new(refusal(
+        Code::PermissionDenied,
+        "ROLE_MISSING",
+        &message,
+    )))
 }
 
 /// The span of the request, a child of its caller's. Names follow OpenTelemetry's conventions for RPC.
@@ -200,15 +205,14 @@ fn span(request: &Request<Body>) -> tracing::Span {
     span
 }
 
-/// An error is known from the headers; a handler that has begun to answer has succeeded: there are no streams here.
-fn code_of(response: &Response<Body>) -> Code {
-    response
-        .headers()
+/// The outcome that headers or trailers tell, if they do.
+fn code_of(headers: &HeaderMap) -> Option<Code> {
+    headers
         .get("grpc-status")
-        .map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
+        .map(|value| Code::from_bytes(value.as_bytes()))
 }
 
-/// Counts a request once: with its code, or as cancelled when its caller went away.
+/// Counts a request once: with its code, or as cancelled when its caller went away before the end of the answer.
 struct Watch {
     metrics: RpcMetrics,
     method: Method,
@@ -231,6 +235,65 @@ impl Watch {
 
     fn end(mut self, code: Code) {
         self.code = code;
+    }
+
+    /// Ends with the response: an error may be in its headers, all else is known from its trailers.
+    fn follow(self, response: Response<Body>) -> Response<Body> {
+        if let Some(code) = code_of(response.headers()) {
+            self.end(code);
+            return response;
+        }
+        response.map(|inner| {
+            Body::new(Watched {
+                inner,
+                watch: Some(self),
+            })
+        })
+    }
+}
+
+/// The body of an answer that is still watched.
+struct Watched {
+    inner: Body,
+    watch: Option<Watch>,
+}
+
+impl Watched {
+    fn end(&mut self, code: Code) {
+        if let Some(watch) = self.watch.take() {
+            watch.end(code);
+        }
+    }
+}
+
+impl http_body::Body for Watched {
+    type Data = <Body as http_body::Body>::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(code) = frame.trailers_ref().and_then(code_of) {
+                    self.end(code);
+                }
+            }
+            Poll::Ready(Some(Err(status))) => self.end(status.code()),
+            Poll::Ready(None) => self.end(Code::Ok),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.inner.size_hint()
     }
 }
 

@@ -5,3 +5,4 @@ mod migrate;
 mod order;
 mod relay;
 mod support;
+mod tail;

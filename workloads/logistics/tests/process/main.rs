@@ -3,5 +3,6 @@
 mod command_line;
 mod crash;
 mod projection;
+mod stream;
 mod support;
 mod trace;

@@ -50,10 +50,21 @@ pub(crate) struct Process {
     child: Child,
     log: PathBuf,
     pub(crate) grpc: String,
+    admin: String,
 }
 
 impl Process {
     pub(crate) async fn start(testbed: &Testbed, workload: Workload, otlp: Option<&str>) -> Result<Self> {
+        Self::start_as(workload.name(), testbed, workload, otlp).await
+    }
+
+    /// One of several processes of a service: `name` is its pod's.
+    pub(crate) async fn start_as(
+        name: &str,
+        testbed: &Testbed,
+        workload: Workload,
+        otlp: Option<&str>,
+    ) -> Result<Self> {
         let config = ServiceConfig {
             otlp: otlp.map(|endpoint| Otlp {
                 endpoint: endpoint.to_owned(),
@@ -61,30 +72,37 @@ impl Process {
             }),
             ..testbed.config(workload)
         };
-        let config = write_config(testbed, &format!("{workload}.yaml"), &config)?;
-        let log = testbed.file(&format!("{workload}.log"));
+        let config = write_config(testbed, &format!("{name}.yaml"), &config)?;
+        let log = testbed.file(&format!("{name}.log"));
         let child = logistics()
             .arg(workload.name())
             .env("LOGISTICS_CONFIG", config)
             .env("LOGISTICS_REVISION", "abc123")
+            .env("POD_NAME", name)
             .stderr(std::fs::File::create(&log)?)
             .spawn()?;
         let mut process = Self {
             child,
             log,
             grpc: String::new(),
+            admin: String::new(),
         };
         let (grpc, admin) =
             eventually("the process says where it listens", || async { process.ports() }).await?;
         process.grpc = format!("http://{grpc}");
-        let probe = |path: &str| format!("http://{admin}/{path}");
+        process.admin = admin;
         eventually("the process is ready", || async {
-            let answer = get(&probe("readyz")).await;
-            Ok(answer.is_ok_and(|status| status == 200).then_some(()))
+            let answer = get(&process.admin, "readyz").await;
+            Ok(answer.is_ok_and(|(status, _)| status == 200).then_some(()))
         })
         .await
         .with_context(|| std::fs::read_to_string(&process.log).unwrap_or_default())?;
         Ok(process)
+    }
+
+    /// What `/metrics` says.
+    pub(crate) async fn metrics(&self) -> Result<String> {
+        Ok(get(&self.admin, "metrics").await?.1)
     }
 
     /// Its log, line by line.
@@ -125,19 +143,18 @@ impl Process {
     }
 }
 
-/// The status of a plain HTTP request.
-async fn get(url: &str) -> Result<u16> {
+/// Status and text of the answer to a plain HTTP request.
+async fn get(host: &str, path: &str) -> Result<(u16, String)> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    let rest = url.strip_prefix("http://").context("no http URL")?;
-    let (host, path) = rest.split_once('/').context("no path")?;
     let mut stream = tokio::net::TcpStream::connect(host).await?;
     stream
         .write_all(format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
         .await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
-    Ok(answer.split(' ').nth(1).context("no HTTP")?.parse()?)
+    let status = answer.split(' ').nth(1).context("no HTTP")?.parse()?;
+    Ok((status, answer))
 }
 
 /// A client of a shipment process.

@@ -8,12 +8,15 @@ use anyhow::Result;
 use dev_rig::shared;
 use logistics_testbed::eventually;
 
-use support::{Bench, Story};
+use support::{ACCOUNT, Bench, Story, next_seqs};
 
 const EVENTS_OF_EACH: usize = 7;
+/// The tests kill servers that they share.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_and_a_broker_that_crash_cost_time_and_nothing_else() -> Result<()> {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let bench = Bench::start().await?;
     let stories: Vec<Story> = (0..400).map(Story::usual).collect();
     let records = bench.records(&stories)?;
@@ -54,5 +57,35 @@ async fn a_database_and_a_broker_that_crash_cost_time_and_nothing_else() -> Resu
         .sql("SELECT count(*), count(DISTINCT event_id) FROM tracking.timeline")
         .await?;
     assert_eq!(counted.trim(), format!("{0}|{0}", records.len()));
+    service.stop().await
+}
+
+/// A live stream outlives both: it waits, and misses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_stream_outlives_a_database_and_a_broker_that_crash() -> Result<()> {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let bench = Bench::start().await?;
+    let story = Story::usual(1);
+    let (records, id) = (story.records(&bench.codec)?, story.id().to_string());
+    let service = bench.service("a").await?;
+    let (postgres, kafka) = (shared::postgres().await?, shared::kafka().await?);
+    bench.testbed.log()?.write(&records[..2]).await?;
+    bench.applied(2, 0).await?;
+    let mut stream = service.stream(&bench, ("ann", ACCOUNT), &id, 0).await??;
+    assert_eq!(next_seqs(&mut stream, 2).await?, [1, 2]);
+    service.tails().await?;
+
+    kafka.kill();
+    kafka.start_again().await?;
+    bench.testbed.log()?.write(&records[2..4]).await?;
+    assert_eq!(next_seqs(&mut stream, 2).await?, [3, 4]);
+
+    postgres.kill();
+    // What the log tells is enough, as long as nothing is missing.
+    bench.testbed.log()?.write(&records[4..5]).await?;
+    assert_eq!(next_seqs(&mut stream, 1).await?, [5]);
+    postgres.start_again().await?;
+    bench.testbed.log()?.write(&records[5..]).await?;
+    assert_eq!(next_seqs(&mut stream, 2).await?, [6, 7]);
     service.stop().await
 }

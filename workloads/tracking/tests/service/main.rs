@@ -3,4 +3,5 @@
 mod answers;
 mod deliveries;
 mod poison;
+mod streams;
 mod support;

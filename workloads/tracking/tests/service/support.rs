@@ -1,8 +1,9 @@
 //! A running service, and shipments to feed it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, TimeDelta};
 use logistics_chassis::codec::{Codec, Location, ShipmentCreated, ShipmentStatusChanged};
 use logistics_chassis::projection;
@@ -10,13 +11,14 @@ use logistics_chassis::service::RunError;
 use logistics_chassis::shutdown::Shutdown;
 use logistics_domain::status::{Classifier, Report, State, Status, decide};
 use logistics_schemas::Workload;
+use logistics_schemas::config::Streams;
 use logistics_schemas::grpc::logistics::tracking::v1 as proto;
 use logistics_schemas::grpc::logistics::tracking::v1::tracking_service_client::TrackingServiceClient;
 use logistics_testbed::{FeedRecord, Testbed, eventually};
 use logistics_tracking::MIGRATIONS;
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
-use tonic::{Request, Status as Refusal};
+use tonic::{Request, Status as Refusal, Streaming};
 use uuid::Uuid;
 
 pub(crate) const ACCOUNT: &str = "acct-1";
@@ -39,6 +41,16 @@ impl Bench {
             .testbed
             .chassis(Workload::Tracking, instance, &MIGRATIONS)
             .await?;
+        Service::on(chassis)
+    }
+
+    /// A service with other bounds of its live streams.
+    pub(crate) async fn bounded_service(&self, bounds: Streams) -> Result<Service> {
+        let mut chassis = self
+            .testbed
+            .chassis(Workload::Tracking, "bounded", &MIGRATIONS)
+            .await?;
+        Arc::make_mut(&mut chassis.config).streams = bounds;
         Service::on(chassis)
     }
 
@@ -103,6 +115,7 @@ async fn codec(testbed: &Testbed) -> Result<Codec> {
 
 /// A running service.
 pub(crate) struct Service {
+    pub(crate) address: String,
     client: TrackingServiceClient<Channel>,
     admin: String,
     shutdown: Shutdown,
@@ -115,8 +128,9 @@ impl Service {
         let admin = format!("http://{}", chassis.admin_address());
         let shutdown = chassis.shutdown.clone();
         let ended = tokio::spawn(logistics_tracking::serve(chassis));
-        let client = TrackingServiceClient::new(Channel::from_shared(address)?.connect_lazy());
+        let client = TrackingServiceClient::new(Channel::from_shared(address.clone())?.connect_lazy());
         Ok(Self {
+            address,
             client,
             admin,
             shutdown,
@@ -156,6 +170,31 @@ impl Service {
             .map(tonic::Response::into_inner))
     }
 
+    /// Opens a live stream as `subject` of `account`.
+    pub(crate) async fn stream(
+        &self,
+        bench: &Bench,
+        (subject, account): (&str, &str),
+        shipment_id: &str,
+        after_seq: i64,
+    ) -> Result<Result<Streaming<proto::StreamTrackingResponse>, Refusal>> {
+        let request = stream_request(bench, (subject, account), shipment_id, after_seq)?;
+        let answer = self.client.clone().stream_tracking(request).await;
+        Ok(answer.map(tonic::Response::into_inner))
+    }
+
+    /// Waits until the service reads the end of the log.
+    pub(crate) async fn tails(&self) -> Result<()> {
+        eventually("the tail is read", || async {
+            let metrics = self.metrics().await?;
+            let read = metrics
+                .lines()
+                .any(|line| line.starts_with("logistics_tail_partitions") && !line.ends_with(" 0"));
+            Ok(read.then_some(()))
+        })
+        .await
+    }
+
     pub(crate) async fn progress(
         &self,
         bench: &Bench,
@@ -172,6 +211,48 @@ impl Service {
             .get_projection(request)
             .await
             .map(tonic::Response::into_inner))
+    }
+}
+
+pub(crate) fn stream_request(
+    bench: &Bench,
+    (subject, account): (&str, &str),
+    shipment_id: &str,
+    after_seq: i64,
+) -> Result<Request<proto::StreamTrackingRequest>> {
+    let mut request = Request::new(proto::StreamTrackingRequest {
+        shipment_id: shipment_id.to_owned(),
+        after_seq,
+    });
+    request.metadata_mut().insert(
+        "authorization",
+        bench.testbed.bearer(subject, &["user"], account)?,
+    );
+    Ok(request)
+}
+
+/// The positions of the next events of a stream.
+pub(crate) async fn next_seqs(
+    stream: &mut Streaming<proto::StreamTrackingResponse>,
+    count: usize,
+) -> Result<Vec<i64>> {
+    let mut seqs = Vec::new();
+    while seqs.len() < count {
+        let next = tokio::time::timeout(Duration::from_mins(1), stream.message())
+            .await
+            .with_context(|| format!("the stream is silent after {seqs:?}"))?;
+        let message = next?.with_context(|| format!("the stream ended after {seqs:?}"))?;
+        seqs.push(message.event.context("a message without an event")?.seq);
+    }
+    Ok(seqs)
+}
+
+/// How a stream ends from which nothing more is to come.
+pub(crate) async fn end(stream: &mut Streaming<proto::StreamTrackingResponse>) -> Result<Option<Refusal>> {
+    match tokio::time::timeout(Duration::from_mins(1), stream.message()).await? {
+        Ok(None) => Ok(None),
+        Ok(Some(more)) => bail!("one more event: {more:?}"),
+        Err(status) => Ok(Some(status)),
     }
 }
 
