@@ -11,10 +11,10 @@ export REGISTRY
 export DEMO_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test judges cluster cluster-down kubeconfig images cli lint clean
+.PHONY: help demo test bench-operator judges cluster cluster-down kubeconfig images cli lint clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Bring everything up and send real shipments (KUBECONFIG=… REGISTRY=…: on your own cluster)
 	@dev/demo.sh
@@ -26,6 +26,10 @@ judges: ## Show the chart, the samples and all that is rendered to independent j
 	@dev/prerequisites.sh
 	@$(DEV) tools judges
 	@cargo test --package dev-judges
+
+bench-operator: ## Measure the operator with 1,000 platforms next to its peers (BENCH_ARGS='--platforms 50 --no-peers')
+	@cargo build --quiet --release --package logistics-operator --bin logistics-operator --package bench-operator
+	@cargo run --quiet --release --package bench-operator -- $(BENCH_ARGS)
 
 cluster: ## Start Kubernetes, PostgreSQL, Kafka and the schema registry, with the operator
 	@dev/prerequisites.sh
