@@ -100,7 +100,7 @@ fn every_alert_is_explained() -> Result<()> {
             alert.alert
         );
         ensure!(
-            alert.lasting.ends_with('m'),
+            alert.lasting.ends_with(['m', 'h']),
             "{}: for {}",
             alert.alert,
             alert.lasting
