@@ -26,7 +26,7 @@ mod tests {
             .collect();
         for (low, high) in [(750, 850), (950, 1050), (1150, 1250)] {
             let range = Duration::from_millis(low)..Duration::from_millis(high);
-            let count = pauses.iter().filter(|pause| range.contains(pause)).count();
+            let count = pauses.iter().filter(|pause| range.contains(*pause)).count();
             assert!(
                 (150..250).contains(&count),
                 "{count} of 1000 pauses are in {range:?}"

@@ -4,6 +4,7 @@
 //! [`release`] decides which revisions run, [`desire`] computes what should exist, [`plan`] compares, [`apply`] changes,
 //! [`status`] reports. All but the first and the last two are pure.
 
+pub mod admission;
 pub mod api;
 pub mod apply;
 pub mod backend;

@@ -8,8 +8,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use kube::{Client, Config};
+use logistics_operator::admission::rotation::Lifetimes;
+use logistics_operator::admission::{Certified, Webhook};
 use logistics_operator::backend::Outside;
 use logistics_operator::controller::Parts;
+use logistics_operator::leader::{Election, Timing};
+use logistics_operator::names::MANAGER;
 use logistics_operator::observe::Scope;
 use logistics_operator::settings::Settings;
 use logistics_operator::telemetry::{Health, Metrics};
@@ -52,6 +56,26 @@ struct Run {
         value_name = "NAMESPACE,…"
     )]
     watch_namespace: Vec<String>,
+    /// The namespace of the operator itself, with its Lease; by default that of its pod, or of the kubeconfig's context.
+    #[arg(long, env = "POD_NAMESPACE")]
+    namespace: Option<String>,
+    /// Name of the Lease by which one of several operators leads; others on it follow.
+    #[arg(long, env = "LOGISTICS_LEASE_NAME", default_value = MANAGER)]
+    lease_name: String,
+    /// Where the admission webhook is served over HTTPS; nowhere when absent.
+    #[arg(
+        long,
+        env = "LOGISTICS_WEBHOOK_LISTEN",
+        requires = "webhook_service",
+        requires = "webhook_configuration"
+    )]
+    webhook_listen: Option<SocketAddr>,
+    /// The Service by which the API server calls the webhook; its certificates are in the Secret of this name.
+    #[arg(long, env = "LOGISTICS_WEBHOOK_SERVICE", value_name = "NAME")]
+    webhook_service: Option<String>,
+    /// The ValidatingWebhookConfiguration whose authority the leader keeps current.
+    #[arg(long, env = "LOGISTICS_WEBHOOK_CONFIGURATION", value_name = "NAME")]
+    webhook_configuration: Option<String>,
     /// YAML file with what the cluster's administrator sets, such as what a namespace may have; defaults when absent.
     #[arg(long, env = "LOGISTICS_SETTINGS", value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -101,6 +125,19 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     config.read_timeout = Some(READ_TIMEOUT);
     // A failed request is reported and retried by its reconcile, with the back-off of its platform.
     config.default_retry = false;
+    let election = Election {
+        namespace: non_empty(run.namespace).unwrap_or_else(|| config.default_namespace.clone()),
+        name: run.lease_name,
+        identity: identity(),
+        timing: Timing::default(),
+    };
+    let webhook = webhook(
+        run.webhook_listen,
+        run.webhook_service,
+        run.webhook_configuration,
+        &election.namespace,
+    )
+    .await?;
     let client = Client::try_from(config)?;
     let stop = CancellationToken::new();
     let (health, metrics) = (Arc::new(Health::default()), Metrics::new());
@@ -117,6 +154,8 @@ async fn serve(run: Run) -> anyhow::Result<()> {
         outside: Outside::default(),
         scope,
         settings: Arc::new(settings),
+        election: Some(election),
+        webhook,
         health,
         metrics,
     };
@@ -130,6 +169,39 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     tracing::info!("the operator ends");
     telemetry.shutdown();
     Ok(())
+}
+
+async fn webhook(
+    listen: Option<SocketAddr>,
+    service: Option<String>,
+    configuration: Option<String>,
+    namespace: &str,
+) -> anyhow::Result<Option<Webhook>> {
+    let (Some(listen), Some(service), Some(configuration)) =
+        (listen, non_empty(service), non_empty(configuration))
+    else {
+        return Ok(None);
+    };
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("--webhook-listen {listen} cannot be served; give it another address"))?;
+    let certified = Certified {
+        names: vec![format!("{service}.{namespace}.svc")],
+        namespace: namespace.to_owned(),
+        secret: service,
+        configuration,
+        lifetimes: Lifetimes::default(),
+    };
+    Ok(Some(Webhook { listener, certified }))
+}
+
+/// A name of this process that no other one has, nor an earlier one in the same pod.
+fn identity() -> String {
+    let pod = ["POD_NAME", "HOSTNAME"]
+        .iter()
+        .find_map(|name| non_empty(std::env::var(name).ok()));
+    let pod = pod.unwrap_or_else(|| MANAGER.to_owned());
+    format!("{pod}_{:08x}", rand::random::<u32>())
 }
 
 /// An empty value of an environment variable is the same as none.

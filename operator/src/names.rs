@@ -12,6 +12,9 @@ pub const MANAGER: &str = "logistics-operator";
 /// Field manager that holds a Deployment's number of pods while an autoscaler acts, so that [`MANAGER`] can let go of it
 /// without resetting it.
 pub const SCALE_MANAGER: &str = "logistics-operator-scale";
+/// The revision of an empty etcd, which no object ever has. An apply that claims it fails on an object that exists and
+/// makes one that does not: a create whose fields are owned like those of later applies.
+pub const NO_OBJECT: &str = "1";
 
 /// Label by which the operator's watches select children.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";

@@ -10,6 +10,7 @@ use tracing::debug;
 use crate::api::{LogisticsPlatform, PlatformStatus};
 use crate::apply::Applied;
 use crate::child::ChildId;
+use crate::leader::Leadership;
 use crate::names::MANAGER;
 use crate::reason::Reason;
 use crate::telemetry::Metrics;
@@ -24,19 +25,21 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Notices {
     recorder: Recorder,
+    leadership: Leadership,
     metrics: Arc<Metrics>,
 }
 
 impl Notices {
-    /// Sends Events through `client`; all of them share one recorder, which counts repetitions.
+    /// Sends Events through `client` while it leads; all of them share one recorder, which counts repetitions.
     #[must_use]
-    pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
+    pub fn new(client: Client, leadership: Leadership, metrics: Arc<Metrics>) -> Self {
         let reporter = Reporter {
             controller: MANAGER.into(),
             instance: std::env::var("POD_NAME").ok(),
         };
         Self {
             recorder: Recorder::new(client, reporter),
+            leadership,
             metrics,
         }
     }
@@ -88,6 +91,9 @@ impl Notices {
     }
 
     fn send(&self, platform: &LogisticsPlatform, type_: EventType, reason: &str, note: &str) {
+        let Ok(permit) = self.leadership.permit("Event") else {
+            return;
+        };
         let event = Event {
             type_,
             reason: reason.into(),
@@ -99,7 +105,9 @@ impl Notices {
         let recorder = self.recorder.clone();
         self.metrics.request("event", "Event");
         tokio::spawn(async move {
-            match tokio::time::timeout(SEND_TIMEOUT, recorder.publish(&event, &reference)).await {
+            match tokio::time::timeout(permit.within(SEND_TIMEOUT), recorder.publish(&event, &reference))
+                .await
+            {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => debug!(%error, "an Event was not sent"),
                 Err(_) => debug!("an Event was not sent in time"),

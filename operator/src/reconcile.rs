@@ -17,6 +17,7 @@ use crate::child::ChildId;
 use crate::credential::Credentials;
 use crate::desire;
 use crate::fight::Fight;
+use crate::leader::Leadership;
 use crate::names::Names;
 use crate::notice::Notices;
 use crate::observe::Sources;
@@ -40,7 +41,7 @@ pub enum ReconcileError {
     /// Changes failed.
     #[error("{0}")]
     Apply(String),
-    /// The cluster had moved on.
+    /// The cluster had moved on, or another operator leads now.
     #[error("the cluster changed in the meantime")]
     Stale,
     /// The status could not be written.
@@ -71,6 +72,8 @@ pub struct Context {
     pub kubernetes: Kubernetes,
     /// The API for statuses.
     pub client: Client,
+    /// Whether this operator leads.
+    pub leadership: Leadership,
     /// What the cluster's administrator has set.
     pub settings: Arc<Settings>,
     /// Events.
@@ -147,16 +150,17 @@ pub async fn reconcile(
 async fn walk(platform: &LogisticsPlatform, context: &Context) -> Result<(Action, bool), ReconcileError> {
     let key = ObjectRef::from_obj(platform);
     let former = platform.status.clone().unwrap_or_default();
-    let valid = match info_span!("validate").in_scope(|| validate::validate(platform)) {
-        Ok(valid) => valid,
-        Err(error) => {
-            context.metrics.failed("validate");
-            let generation = platform.metadata.generation.unwrap_or_default();
-            let status = status::invalid(&error, generation, &former, Timestamp::now());
-            let changed = write_status(platform, status, context).await?;
-            return Ok((Action::await_change(), changed));
-        }
-    };
+    let valid =
+        match info_span!("validate").in_scope(|| validate::validate_within(platform, &context.settings)) {
+            Ok(valid) => valid,
+            Err(error) => {
+                context.metrics.failed("validate");
+                let generation = platform.metadata.generation.unwrap_or_default();
+                let status = status::invalid(&error, generation, &former, Timestamp::now());
+                let changed = write_status(platform, status, context).await?;
+                return Ok((Action::await_change(), changed));
+            }
+        };
     let (mut observed, targets) = info_span!("observe").in_scope(|| context.sources.observe(&key, &valid));
     let names = Names(&valid.identity);
     let credentials = Credentials::observed_or(&observed, names, &Credentials::random());
@@ -236,6 +240,10 @@ async fn write_status(
     if platform.status.as_ref() == Some(&status) {
         return Ok(false);
     }
+    let permit = context
+        .leadership
+        .permit("LogisticsPlatform")
+        .map_err(|_| ReconcileError::Stale)?;
     context.notices.turned(platform, &status);
     let api: Api<LogisticsPlatform> =
         Api::namespaced(context.client.clone(), &platform.namespace().unwrap_or_default());
@@ -248,7 +256,8 @@ async fn write_status(
         ..PostParams::default()
     };
     context.metrics.request("status", "LogisticsPlatform");
-    match tokio::time::timeout(STATUS_TIMEOUT, api.replace_status(&name, &parameters, &object)).await {
+    let call = api.replace_status(&name, &parameters, &object);
+    match tokio::time::timeout(permit.within(STATUS_TIMEOUT), call).await {
         Ok(Ok(written)) => {
             let key = ObjectRef::from_obj(platform);
             context

@@ -35,6 +35,12 @@ fn help_shows_an_example_and_every_option() -> Result<()> {
     let help = String::from_utf8(run(&["run", "--help"])?.stdout)?;
     for option in [
         "--watch-namespace",
+        "--namespace",
+        "--lease-name",
+        "--settings",
+        "--webhook-listen",
+        "--webhook-service",
+        "--webhook-configuration",
         "--admin-listen",
         "--otlp-endpoint",
         "--log-level",
@@ -57,6 +63,15 @@ fn wrong_options_are_refused_with_a_remedy() -> Result<()> {
     for (arguments, expected) in [
         (["run", "--log-level", "=,="], "write for example info"),
         (["run", "--admin-listen", "9090"], "--admin-listen"),
+        (
+            ["run", "--watch-namespace", "team-a,Team_B"],
+            "\"Team_B\" is not a namespace",
+        ),
+        (
+            ["run", "--settings", "/nonexistent.yaml"],
+            "name a file that the operator may read",
+        ),
+        (["run", "--webhook-listen", "[::]:0"], "--webhook-service"),
         (
             ["run", "--log-level", "info"],
             "set KUBECONFIG, or run inside one",

@@ -9,3 +9,14 @@ app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | qu
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
+
+{{- define "logistics-operator.subject" -}}
+- kind: ServiceAccount
+  name: {{ .Release.Name }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- /* The webhook's configuration is cluster-wide: its name tells the releases of several namespaces apart. */}}
+{{- define "logistics-operator.webhook-configuration" -}}
+{{ .Release.Namespace }}-{{ .Release.Name }}
+{{- end }}

@@ -29,6 +29,8 @@ fn eventful() -> Result<(Arc<Health>, Arc<Metrics>)> {
     metrics.lease_transition("acquired");
     metrics.lease_request("patch", true);
     metrics.write_dropped("Deployment");
+    metrics.admission("denied");
+    metrics.webhook_certificate_ends(1_800_000_000);
     Ok((health, metrics))
 }
 

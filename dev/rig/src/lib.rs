@@ -15,6 +15,8 @@
 
 #[cfg(feature = "kubernetes")]
 mod api_server;
+#[cfg(feature = "kubernetes")]
+pub mod helm;
 pub mod issuer;
 mod kafka;
 #[cfg(feature = "otlp")]

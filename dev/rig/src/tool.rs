@@ -27,6 +27,12 @@ pub(crate) fn kube_apiserver() -> Result<PathBuf> {
     present(toolbox()?.kube_apiserver())
 }
 
+/// Helm.
+#[cfg(feature = "kubernetes")]
+pub(crate) fn helm() -> Result<PathBuf> {
+    present(toolbox()?.helm())
+}
+
 /// etcd.
 #[cfg(feature = "kubernetes")]
 pub(crate) fn etcd() -> Result<PathBuf> {

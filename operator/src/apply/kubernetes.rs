@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::child::{ChildId, Live};
 use crate::fight;
-use crate::names::{MANAGER, Names, SCALE_MANAGER};
+use crate::leader::Leadership;
+use crate::names::{MANAGER, NO_OBJECT, Names, SCALE_MANAGER};
 use crate::observe::Cache;
 use crate::plan::{Action, Blocked, Change};
 use crate::reason::Reason;
@@ -23,13 +24,13 @@ use crate::validate::ValidPlatform;
 /// Longest time that a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The revision of an empty etcd, which no object ever has. An apply that claims it fails on an object that exists and
-/// makes one that does not: a create whose fields are owned like those of later applies.
-const NO_OBJECT: &str = "1";
+/// Stands for the answer to a write that was dropped.
+const NOT_LEADING: u16 = 1;
 
 /// The Kubernetes API as the operator writes to it.
 pub struct Kubernetes {
     client: Client,
+    leadership: Leadership,
     metrics: Arc<Metrics>,
 }
 
@@ -37,15 +38,19 @@ pub struct Kubernetes {
 pub(super) enum Outcome {
     /// It is made; the object as it is now, unless it is gone.
     Done(Option<Arc<Live>>),
-    /// The object is not what was observed; the cache knows better now, or will soon.
+    /// The object is not what was observed; the cache knows better now, or will soon. Or it is another operator's to write.
     Stale,
 }
 
 impl Kubernetes {
-    /// Writes through `client` and counts requests.
+    /// Writes through `client` while it leads, and counts requests.
     #[must_use]
-    pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
-        Self { client, metrics }
+    pub fn new(client: Client, leadership: Leadership, metrics: Arc<Metrics>) -> Self {
+        Self {
+            client,
+            leadership,
+            metrics,
+        }
     }
 
     fn api(&self, namespace: &str, id: &ChildId) -> Api<DynamicObject> {
@@ -56,17 +61,39 @@ impl Kubernetes {
         &self,
         verb: &'static str,
         id: &ChildId,
+        limit: Duration,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Failure> {
         self.metrics.request(verb, id.kind.name());
-        match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+        match tokio::time::timeout(limit, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(Failure::from(error)),
             Err(_) => Err(Failure {
                 code: 0,
-                message: format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()),
+                message: format!("no answer within {} s", limit.as_secs_f32().round()),
             }),
         }
+    }
+
+    /// Sends a write, if this operator may.
+    async fn write<T>(
+        &self,
+        verb: &'static str,
+        id: &ChildId,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Failure> {
+        match self.leadership.permit(id.kind.name()) {
+            Ok(permit) => self.request(verb, id, permit.within(REQUEST_TIMEOUT), call).await,
+            Err(error) => Err(Failure {
+                code: NOT_LEADING,
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    /// Whether this operator leads.
+    pub(super) const fn leadership(&self) -> &Leadership {
+        &self.leadership
     }
 
     /// Makes one change.
@@ -95,7 +122,8 @@ impl Kubernetes {
         paths: &BTreeSet<String>,
     ) -> Option<String> {
         let api = self.api(namespace, id);
-        let object = self.request("get", id, api.get_metadata(&id.name)).await.ok()?;
+        let call = api.get_metadata(&id.name);
+        let object = self.request("get", id, REQUEST_TIMEOUT, call).await.ok()?;
         let managed = serde_json::to_value(object.metadata.managed_fields?).ok()?;
         fight::opponent(&managed, paths)
     }
@@ -111,7 +139,7 @@ impl Kubernetes {
         let parameters = PatchParams::apply(MANAGER).force();
         let patch = Patch::Apply(object);
         let call = api.patch(&id.name, &parameters, &patch);
-        self.request(verb, id, call)
+        self.write(verb, id, call)
             .await
             .map(|object| Live::new(id.kind, object))
     }
@@ -129,6 +157,7 @@ impl Kubernetes {
         match self.apply("create", id, namespace, &new).await {
             Ok(live) => Ok(kept(live, cache)),
             Err(failure) if failure.code == 409 => self.occupied(id, object, valid, cache).await,
+            Err(failure) if failure.code == NOT_LEADING => Ok(Outcome::Stale),
             Err(failure) => Err(failure.blocked(id, Reason::CreateFailed)),
         }
     }
@@ -143,7 +172,8 @@ impl Kubernetes {
     ) -> Result<Outcome, Blocked> {
         let names = Names(&valid.identity);
         let api = self.api(&names.0.namespace, id);
-        let found = match self.request("get", id, api.get(&id.name)).await {
+        let call = api.get(&id.name);
+        let found = match self.request("get", id, REQUEST_TIMEOUT, call).await {
             Ok(object) => object,
             Err(failure) if failure.code == 404 => return Ok(Outcome::Stale),
             Err(failure) => return Err(failure.blocked(id, Reason::CreateFailed)),
@@ -185,11 +215,11 @@ impl Kubernetes {
         let api = self.api(namespace, id);
         let (parameters, patch) = (PatchParams::apply(SCALE_MANAGER), Patch::Apply(&patch));
         match self
-            .request("apply", id, api.patch(&id.name, &parameters, &patch))
+            .write("apply", id, api.patch(&id.name, &parameters, &patch))
             .await
         {
             Ok(object) => Ok(kept(Live::new(id.kind, object), cache)),
-            Err(failure) if failure.code == 409 || failure.code == 404 => Ok(Outcome::Stale),
+            Err(failure) if matches!(failure.code, 404 | 409 | NOT_LEADING) => Ok(Outcome::Stale),
             Err(failure) => Err(failure.blocked(id, Reason::UpdateFailed)),
         }
     }
@@ -207,7 +237,7 @@ impl Kubernetes {
         match self.apply("apply", id, &names.0.namespace, &object).await {
             Ok(live) => Ok(kept(live, cache)),
             // Gone, or made anew by somebody else: the watch tells.
-            Err(failure) if failure.code == 409 || failure.code == 404 => Ok(Outcome::Stale),
+            Err(failure) if matches!(failure.code, 404 | 409 | NOT_LEADING) => Ok(Outcome::Stale),
             Err(failure) => Err(failure.blocked(id, Reason::UpdateFailed)),
         }
     }
@@ -230,9 +260,7 @@ impl Kubernetes {
             }),
             ..DeleteParams::default()
         };
-        let answer = self
-            .request("delete", id, api.delete(&id.name, &parameters))
-            .await;
+        let answer = self.write("delete", id, api.delete(&id.name, &parameters)).await;
         match answer {
             Ok(Either::Left(object)) if is_waiting(&object) => Ok(kept(Live::new(id.kind, object), cache)),
             Ok(_) => {
@@ -243,7 +271,7 @@ impl Kubernetes {
                 cache.deleted(namespace, id, uid);
                 Ok(Outcome::Done(None))
             }
-            Err(failure) if failure.code == 409 => Ok(Outcome::Stale),
+            Err(failure) if matches!(failure.code, 409 | NOT_LEADING) => Ok(Outcome::Stale),
             Err(failure) => Err(failure.blocked(id, Reason::DeleteFailed)),
         }
     }
@@ -278,7 +306,7 @@ fn is_waiting(object: &DynamicObject) -> bool {
 
 /// A request that failed.
 struct Failure {
-    /// HTTP status, 0 when there was no answer.
+    /// HTTP status, 0 when there was no answer, [`NOT_LEADING`] when nothing was sent.
     code: u16,
     message: String,
 }

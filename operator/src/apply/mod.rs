@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 
 use crate::backend::{Backend, BackendError, Poller, Reading};
 use crate::child::{ChildId, ChildKind, Live};
+use crate::leader::Leadership;
 use crate::observe::{Observed, Sources, Targets};
 use crate::plan::{Action, Blocked, Change, Difference, Plan, differences};
 use crate::validate::ValidPlatform;
@@ -72,10 +73,10 @@ pub async fn apply(
         && let Some(reading) = outside(
             &sources.kafka,
             valid,
+            kubernetes.leadership(),
             target,
             &plan.kafka.changes,
-            &mut applied.topics,
-            &mut applied.kafka_error,
+            (&mut applied.topics, &mut applied.kafka_error, &mut applied.stale),
         )
         .await
     {
@@ -85,10 +86,14 @@ pub async fn apply(
         && let Some(reading) = outside(
             &sources.registry,
             valid,
+            kubernetes.leadership(),
             target,
             &plan.registry.changes,
-            &mut applied.subjects,
-            &mut applied.registry_error,
+            (
+                &mut applied.subjects,
+                &mut applied.registry_error,
+                &mut applied.stale,
+            ),
         )
         .await
     {
@@ -205,13 +210,17 @@ fn repaired(
 async fn outside<B: Backend>(
     poller: &Poller<B>,
     valid: &ValidPlatform,
+    leadership: &Leadership,
     target: &B::Target,
     changes: &[B::Change],
-    done: &mut Vec<String>,
-    failed: &mut Option<BackendError>,
+    (done, failed, stale): (&mut Vec<String>, &mut Option<BackendError>, &mut bool),
 ) -> Option<Reading<B::Seen>> {
     for change in changes {
-        match poller.apply(target, change).await {
+        let Ok(permit) = leadership.permit(B::NAME) else {
+            *stale = true;
+            break;
+        };
+        match poller.apply(target, change, permit).await {
             Ok(()) => {
                 info!(backend = B::NAME, change = %change, "changed");
                 done.push(change.to_string());

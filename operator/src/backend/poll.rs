@@ -19,6 +19,7 @@ use self::interests::{Interests, Which};
 use super::{Backend, BackendError, CALL_TIMEOUT, Reading};
 use crate::api::LogisticsPlatform;
 use crate::jitter::jitter;
+use crate::leader::Permit;
 use crate::reason::Reason;
 use crate::telemetry::Metrics;
 
@@ -112,19 +113,25 @@ impl<B: Backend> Poller<B> {
         lock(&poll.interests).reading(platform)
     }
 
-    /// Makes a change.
+    /// Makes a change, which only the operator may that leads.
     ///
     /// # Errors
     /// When the backend refuses it or does not answer in time.
-    pub async fn apply(&self, target: &B::Target, change: &B::Change) -> Result<(), BackendError> {
+    pub async fn apply(
+        &self,
+        target: &B::Target,
+        change: &B::Change,
+        permit: Permit,
+    ) -> Result<(), BackendError> {
         let poll = lock(&self.polls).get(target).cloned();
         let Some(poll) = poll else { return Ok(()) };
         let connection = poll.connection(&*self.backend)?;
-        match tokio::time::timeout(CALL_TIMEOUT, self.backend.apply(&connection, change)).await {
+        let limit = permit.within(CALL_TIMEOUT);
+        match tokio::time::timeout(limit, self.backend.apply(&connection, change)).await {
             Ok(result) => result,
             Err(_) => Err(BackendError {
                 reason: Reason::Timeout,
-                message: format!("{change}: no answer within {} s", CALL_TIMEOUT.as_secs()),
+                message: format!("{change}: no answer within {} s", limit.as_secs()),
             }),
         }
     }

@@ -73,21 +73,25 @@ impl Leadership {
     /// # Errors
     /// When this operator does not lead; the write has to be dropped, and is counted as such by its kind.
     pub fn permit(&self, kind: &'static str) -> Result<Permit, NotLeading> {
-        match self.rest() {
-            Some(rest) => Ok(Permit {
-                rest: rest.saturating_add(self.0.grace),
-            }),
-            None => {
-                self.0.metrics.write_dropped(kind);
-                Err(NotLeading)
-            }
-        }
+        let Some(rest) = self.rest() else {
+            self.0.metrics.write_dropped(kind);
+            return Err(NotLeading);
+        };
+        Ok(Permit {
+            rest: rest.saturating_add(self.0.grace),
+        })
     }
 
     /// Whether a write may begin now.
     #[must_use]
     pub fn may_write(&self) -> bool {
         self.rest().is_some()
+    }
+
+    /// Whether it leads by the last decision; that it may still write, the clock tells.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        *self.0.leads.borrow()
     }
 
     fn rest(&self) -> Option<Duration> {
@@ -110,7 +114,7 @@ impl Leadership {
         let nanos = end.saturating_duration_since(self.0.start).as_nanos();
         let until = u64::try_from(nanos).unwrap_or(u64::MAX - 1);
         self.0.until.store(until, Ordering::Release);
-        if !*self.0.leads.borrow() {
+        if !self.leads() {
             self.0.metrics.leads(true);
             self.0.leads.send_replace(true);
         }

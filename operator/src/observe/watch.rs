@@ -58,7 +58,7 @@ pub async fn watch_children(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                health.progressed(&name);
+                note(&health, &name, &event);
                 let synced = matches!(event, Event::InitDone);
                 for platform in take_over(&sources, kind, &area, event) {
                     trigger(platform);
@@ -68,11 +68,26 @@ pub async fn watch_children(
                 }
             }
             Err(error) => {
-                health.failed(&name);
-                warn!(kind = name, %error, "watch failed, it is tried again");
+                note_failure(&health, &name, &error);
             }
         }
     }
+}
+
+/// An event tells that a watch is open; that a list begins tells nothing.
+pub(super) fn note<K>(health: &Health, watch: &str, event: &Event<K>) {
+    if !matches!(event, Event::Init) {
+        health.opened(watch);
+    }
+}
+
+pub(super) fn note_failure(health: &Health, watch: &str, error: &watcher::Error) {
+    match error {
+        // It was open until now.
+        watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_) => health.opened(watch),
+        _ => health.failed(watch),
+    }
+    warn!(kind = watch, %error, "watch failed, it is tried again");
 }
 
 /// Takes an event into the cache; returns the platforms that it concerns.
@@ -168,12 +183,11 @@ pub async fn watch_platforms(
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                health.failed(&name);
-                warn!(kind = name, %error, "watch failed, it is tried again");
+                note_failure(&health, &name, &error);
                 continue;
             }
         };
-        health.progressed(&name);
+        note(&health, &name, &event);
         let listing = matches!(event, Event::InitApply(_));
         let Some(event) = readable(event) else { continue };
         match event {

@@ -26,6 +26,8 @@ pub struct Metrics {
     writes_dropped: Family<KindLabels, Counter>,
     platforms_failing: Gauge,
     watch_failing: Family<WatchLabels, Gauge>,
+    admissions: Family<ResultLabels, Counter>,
+    webhook_certificate_end: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -123,6 +125,15 @@ impl Metrics {
         let watch_failing = Family::<WatchLabels, Gauge>::default();
         let help = "For how long a watch has failed without a break; 0 while it delivers";
         registry.register("watch_failing_seconds", help, watch_failing.clone());
+        let admissions = Family::<ResultLabels, Counter>::default();
+        let help = "Requests to the admission webhook by result: allowed, denied, unreadable";
+        registry.register("admission_requests", help, admissions.clone());
+        let webhook_certificate_end = Gauge::default();
+        registry.register(
+            "webhook_certificate_expiry_timestamp_seconds",
+            "When the certificate ends that the webhook shows; 0 while there is none",
+            webhook_certificate_end.clone(),
+        );
         Arc::new(Self {
             registry,
             reconciles,
@@ -137,6 +148,8 @@ impl Metrics {
             writes_dropped,
             platforms_failing,
             watch_failing,
+            admissions,
+            webhook_certificate_end,
         })
     }
 
@@ -217,6 +230,16 @@ impl Metrics {
         self.watch_failing
             .get_or_create(&WatchLabels { watch })
             .set(seconds);
+    }
+
+    /// The webhook answered.
+    pub fn admission(&self, result: &'static str) {
+        self.admissions.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// When the certificate ends that the webhook shows, in seconds since 1970.
+    pub fn webhook_certificate_ends(&self, seconds: i64) {
+        self.webhook_certificate_end.set(seconds);
     }
 
     /// The metrics as text.

@@ -8,6 +8,7 @@ mod network;
 mod platform;
 mod pod_template;
 mod scalar;
+mod tenancy;
 mod workload;
 
 use std::fmt;
@@ -20,6 +21,7 @@ pub use platform::{
 pub use workload::{ValidAutoscaling, ValidWorkload, ValidWorkloads};
 
 use crate::api::LogisticsPlatform;
+use crate::settings::Settings;
 
 /// One thing that is wrong with a spec: where, what was found, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,13 +67,25 @@ impl Findings {
     }
 }
 
-/// Checks a platform.
+/// Checks a platform where everything is allowed.
 ///
 /// # Errors
 /// All that is wrong with it.
 pub fn validate(platform: &LogisticsPlatform) -> Result<ValidPlatform, InvalidSpec> {
+    validate_within(platform, &Settings::default())
+}
+
+/// Checks a platform, and that it has no more than its namespace may have.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn validate_within(
+    platform: &LogisticsPlatform,
+    settings: &Settings,
+) -> Result<ValidPlatform, InvalidSpec> {
     let mut findings = Findings::default();
     let valid = platform::platform(platform, &mut findings);
+    tenancy::check(platform, &settings.tenancy, &mut findings);
     if findings.0.is_empty() {
         Ok(valid)
     } else {

@@ -3,27 +3,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use kube::Api;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use logistics_operator::child::{ChildId, ChildKind};
 use serde_json::json;
 
-use crate::support::{Operator, Site, eventually, operator_client};
+use crate::support::{Operator, Site, eventually};
 
 /// How soon a child that was deleted or edited is as it should be.
 const REPAIR_LIMIT: Duration = Duration::from_secs(2);
-
-/// All tests here run with the chart's rights; this one shows that they are no more than that.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_operator_has_the_rights_of_the_chart_only() -> Result<()> {
-    let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(operator_client().await?);
-    match nodes.list(&ListParams::default()).await {
-        Err(kube::Error::Api(answer)) => assert_eq!(answer.code, 403, "{answer:?}"),
-        other => panic!("it may list nodes: {other:?}"),
-    }
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_becomes_ready_and_then_nothing_is_sent() -> Result<()> {

@@ -5,7 +5,10 @@ mod backends;
 mod children;
 mod definition;
 mod faults;
+mod leader;
+mod namespaces;
 #[path = "../testbed/platforms.rs"]
 mod platforms;
 mod support;
 mod verdicts;
+mod webhook;

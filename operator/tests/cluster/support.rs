@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use kube::{Client, Config, ResourceExt};
 use logistics_operator::api::{self, LogisticsPlatform};
 use logistics_operator::child::{ChildId, ChildKind};
 use logistics_operator::controller::{self, Parts};
+use logistics_operator::leader::{Election, Timing};
 use logistics_operator::observe::Scope;
 use logistics_operator::telemetry::Metrics;
 use serde_json::{Value, json};
@@ -53,16 +53,27 @@ impl Operator {
     }
 
     pub(crate) fn start(client: Client, namespace: &str) -> Self {
-        let parts = Parts {
+        Self::run(Parts {
             scope: Scope::one(namespace),
             ..Parts::new(client)
-        };
+        })
+    }
+
+    pub(crate) fn run(parts: Parts) -> Self {
         let stop = CancellationToken::new();
         Self {
             metrics: parts.metrics.clone(),
             task: tokio::spawn(controller::run(parts, stop.clone())),
             stop,
         }
+    }
+
+    /// The value of a metric, 0 while there is none.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics.text().unwrap_or_default();
+        let prefix = format!("logistics_operator_{name} ");
+        let values = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+        values.filter_map(|value| value.parse::<u64>().ok()).sum()
     }
 
     pub(crate) async fn stop(self) -> Result<()> {
@@ -86,34 +97,90 @@ pub(crate) async fn operator_client() -> Result<Client> {
 
 /// How the operator reaches the API server.
 pub(crate) async fn operator_config() -> Result<Config> {
-    const USER: &str = "logistics-operator";
-    let server = dev_rig::shared::api_server().await?;
-    let admin = server.client().await?;
-    let chart = include_str!("../../../charts/logistics-operator/templates/clusterrole.yaml");
-    // Before the rules are only names and labels, which the template fills in.
-    let rules = chart
-        .split_once("\nrules:")
-        .context("the chart's role has no rules")?
-        .1;
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": USER},
-        "rules": serde_norway::from_str::<Value>(rules)?,
-    });
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": USER},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": USER},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
-    });
+    let values = json!({"webhook": {"enabled": false}});
+    Release::install("default", &values).await?.config().await
+}
+
+/// The chart, installed as far as an API server alone can make use of it: the rights.
+pub(crate) struct Release {
+    pub name: String,
+    pub namespace: String,
+    /// All objects of the chart.
+    pub objects: Vec<Value>,
+}
+
+impl Release {
+    /// Renders the chart with some values and applies what gives rights.
+    pub(crate) async fn install(namespace: &str, values: &Value) -> Result<Self> {
+        let name = format!("{namespace}-operator");
+        let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/logistics-operator");
+        let text = dev_rig::helm::template(chart.as_ref(), &name, namespace, values)?;
+        let mut objects = Vec::new();
+        for document in serde_norway::Deserializer::from_str(&text) {
+            let object: Value = serde::Deserialize::deserialize(document)?;
+            if object.is_object() {
+                objects.push(object);
+            }
+        }
+        let release = Self {
+            name,
+            namespace: namespace.to_owned(),
+            objects,
+        };
+        for kind in ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"] {
+            for object in release.of_kind(kind) {
+                apply(object).await?;
+            }
+        }
+        Ok(release)
+    }
+
+    pub(crate) fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.objects.iter().filter(move |object| object["kind"] == kind)
+    }
+
+    /// How the operator reaches the API server: with the rights of its `ServiceAccount`, and no others.
+    pub(crate) async fn config(&self) -> Result<Config> {
+        let mut config = dev_rig::shared::api_server().await?.config().await?;
+        config.auth_info.impersonate =
+            Some(format!("system:serviceaccount:{}:{}", self.namespace, self.name));
+        Ok(config)
+    }
+
+    pub(crate) async fn client(&self) -> Result<Client> {
+        Ok(Client::try_from(self.config().await?)?)
+    }
+
+    /// A candidate for the release's Lease.
+    pub(crate) fn election(&self, identity: &str) -> Election {
+        Election {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            identity: identity.to_owned(),
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// Applies any object as an administrator.
+pub(crate) async fn apply(object: &Value) -> Result<DynamicObject> {
+    let client = dev_rig::shared::api_server().await?.client().await?;
+    let object: DynamicObject = serde_json::from_value(object.clone())?;
+    let types = object.types.clone().context("no kind")?;
+    let (group, version) = types
+        .api_version
+        .split_once('/')
+        .unwrap_or(("", &types.api_version));
+    let kind = GroupVersionKind::gvk(group, version, &types.kind);
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    };
     let parameters = PatchParams::apply("test").force();
-    let cluster_roles: Api<ClusterRole> = Api::all(admin.clone());
-    cluster_roles
-        .patch(USER, &parameters, &Patch::Apply(role))
-        .await?;
-    let bindings: Api<ClusterRoleBinding> = Api::all(admin);
-    bindings.patch(USER, &parameters, &Patch::Apply(binding)).await?;
-    let mut config = server.config().await?;
-    config.auth_info.impersonate = Some(USER.into());
-    Ok(config)
+    Ok(api
+        .patch(&object.name_any(), &parameters, &Patch::Apply(&object))
+        .await?)
 }
 
 /// A namespace with what a platform needs.

@@ -15,7 +15,7 @@ use crate::leader::{Candidate, Step, Timing};
 /// How far the simulation goes at once.
 const TICK: Duration = Duration::from_millis(20);
 /// How long things go wrong, and how long they then go well.
-const FAULTY: Duration = Duration::from_secs(120);
+const FAULTY: Duration = Duration::from_mins(2);
 const CALM: Duration = Duration::from_secs(30);
 
 /// The one Lease on the API server.
@@ -183,7 +183,7 @@ impl World {
             }
             process.flight = None;
         }
-        let call = match process.candidate.next(now) {
+        let request = match process.candidate.next(now) {
             Step::Wait(_) => return,
             Step::Lost(_) => return process.candidate.resign(),
             Step::Look => Call::Get,
@@ -202,7 +202,7 @@ impl World {
         let arrives = delay(true).map(|delay| time + delay);
         let answers = arrives.and_then(|arrives| Some(arrives + delay(true)?));
         process.flight = Some(Flight {
-            call,
+            call: request,
             begun: now,
             gives_up: time + Duration::from_secs(3),
             arrives,
@@ -265,7 +265,7 @@ fn the_simulation_finds_two_leaders_when_the_margins_are_gone() {
                 renew_deadline: Duration::from_secs(20),
                 ..Timing::default()
             };
-            let identity = format!("candidate-{:p}", process);
+            let identity = format!("candidate-{process:p}");
             process.candidate = Candidate::new(identity, timing);
         }
         let mut time = Duration::ZERO;

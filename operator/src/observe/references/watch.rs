@@ -21,7 +21,7 @@ use super::{Found, Object, RefKind, Reference};
 use crate::api::LogisticsPlatform;
 use crate::backend::Trigger;
 use crate::names::{MANAGED_BY, MANAGER};
-use crate::observe::watch::{PAGE, watch_name};
+use crate::observe::watch::{PAGE, note, note_failure, watch_name};
 use crate::observe::{Area, Sources};
 use crate::telemetry::Health;
 
@@ -170,12 +170,11 @@ where
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                health.failed(&watch);
-                warn!(kind = watch, %error, "watch failed, it is tried again");
+                note_failure(health, &watch, &error);
                 continue;
             }
         };
-        health.progressed(&watch);
+        note(health, &watch, &event);
         let object =
             |found: &PartialObjectMeta<K>| (kind, found.namespace().unwrap_or_default(), found.name_any());
         let effects = match event {
