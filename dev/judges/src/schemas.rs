@@ -162,11 +162,9 @@ fn tighten(schema: &mut Value) {
             ("items" | "additionalProperties", inner) => tighten(inner),
             ("allOf" | "anyOf" | "oneOf", Value::Array(inner)) => {
                 // Their branches add conditions to a schema that is closed already.
-                inner.iter_mut().for_each(|branch| {
-                    if branch["properties"].is_null() {
-                        tighten(branch);
-                    }
-                });
+                for branch in inner.iter_mut().filter(|branch| branch["properties"].is_null()) {
+                    tighten(branch);
+                }
             }
             _ => {}
         }

@@ -30,7 +30,8 @@ fn eventful() -> Result<(Arc<Health>, Arc<Metrics>)> {
     metrics.lease_request("patch", true);
     metrics.write_dropped("Deployment");
     metrics.admission("denied");
-    metrics.webhook_certificate_ends(1_800_000_000);
+    // Far enough away for queries that subtract the time of this run.
+    metrics.webhook_certificate_ends(4_000_000_000);
     Ok((health, metrics))
 }
 
