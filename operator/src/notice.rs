@@ -1,6 +1,6 @@
 //! Events: what was changed and what went wrong, for `kubectl describe`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::{Client, Resource};
@@ -21,27 +21,45 @@ const NOTE_LENGTH: usize = 1000;
 /// Longest time that sending an Event may take.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many Events a recorder sends before a new one takes its place. A recorder keeps each for six minutes to count its
+/// repetitions, some 4 kB: many platforms that come up at once would leave tens of megabytes.
+const KEPT: usize = 512;
+
 /// Sends Events in the background: a lost one never holds up a reconcile.
 #[derive(Clone)]
 pub struct Notices {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
+    recorder: Arc<Mutex<(Recorder, usize)>>,
     leadership: Leadership,
     metrics: Arc<Metrics>,
 }
 
 impl Notices {
-    /// Sends Events through `client` while it leads; all of them share one recorder, which counts repetitions.
+    /// Sends Events through `client` while it leads; all of them share a recorder, which counts repetitions.
     #[must_use]
     pub fn new(client: Client, leadership: Leadership, metrics: Arc<Metrics>) -> Self {
         let reporter = Reporter {
             controller: MANAGER.into(),
             instance: std::env::var("POD_NAME").ok(),
         };
+        let recorder = Recorder::new(client.clone(), reporter.clone());
         Self {
-            recorder: Recorder::new(client, reporter),
+            client,
+            reporter,
+            recorder: Arc::new(Mutex::new((recorder, 0))),
             leadership,
             metrics,
         }
+    }
+
+    fn recorder(&self) -> Recorder {
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if recorder.1 == KEPT {
+            *recorder = (Recorder::new(self.client.clone(), self.reporter.clone()), 0);
+        }
+        recorder.1 += 1;
+        recorder.0.clone()
     }
 
     /// Tells what was changed. In a settled platform an update is a repair.
@@ -102,7 +120,7 @@ impl Notices {
             secondary: None,
         };
         let reference = platform.object_ref(&());
-        let recorder = self.recorder.clone();
+        let recorder = self.recorder();
         self.metrics.request("event", "Event");
         tokio::spawn(async move {
             match tokio::time::timeout(permit.within(SEND_TIMEOUT), recorder.publish(&event, &reference))
