@@ -23,6 +23,9 @@ use crate::site::{PATIENCE, Site};
 /// How long a program that has nothing to do uses less CPU than [`IDLE`].
 const QUIET: Duration = Duration::from_secs(4);
 
+/// How long the lease of a program that was killed stands in the way of the next one.
+const LEASE: Duration = Duration::from_secs(40);
+
 /// CPU seconds in [`QUIET`] of a program that has nothing to do.
 const IDLE: f64 = 0.1;
 
@@ -185,15 +188,12 @@ impl Peer {
         progress(format!("{}: start over what is there", self.name));
         self.program.kill();
         self.site.audit.count(self.name).await?;
-        let start = Instant::now();
         self.program.start_again()?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let last = self.until_quiet().await?;
+        tokio::time::sleep(LEASE).await;
+        self.until_quiet().await?;
         let requests = self.site.audit.count(self.name).await?;
         let calls = f64::from(u32::try_from(requests.calls + requests.watches)?);
         let what = format!("start over {all} {}", self.object);
-        let took = last.saturating_duration_since(start).as_secs_f64();
-        report.add(self.name, format!("until it is quiet, {what}"), "s", took);
         report.add(self.name, format!("CPU, {what}"), "s", self.subject().cpu()?);
         report.add(self.name, format!("requests, {what}"), "", calls);
         report.add(self.name, format!("memory, {what}"), "MiB", self.subject().rss()?);

@@ -3,7 +3,7 @@
 mod operator;
 mod platform;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ use crate::site::{PATIENCE, Site, until};
 const SUBJECT: &str = "operator";
 
 /// What should not be exceeded: MiB idle and with all platforms, per cent of a core and requests at rest, seconds of a
-/// start, milliseconds of a repair and of a change.
+/// start, milliseconds of a repair and of a change, seconds of a failover.
 const TARGETS: Targets = Targets {
     idle: 15.0,
     loaded: 100.0,
@@ -43,6 +43,7 @@ const TARGETS: Targets = Targets {
     start: 20.0,
     repair: 1000.0,
     change: 500.0,
+    failover: 15.0,
 };
 
 struct Targets {
@@ -53,6 +54,7 @@ struct Targets {
     start: f64,
     repair: f64,
     change: f64,
+    failover: f64,
 }
 
 /// How much is measured.
@@ -72,7 +74,8 @@ pub(crate) async fn run(program: &Path, sizes: Sizes, report: &mut Report) -> Re
     let kafka = kafka::start().await?;
     let registry = registry::start().await?;
     let player = Player::start(&site.client);
-    let operator = Operator::start(program, &site.user(SUBJECT).await?)?;
+    let kubeconfig = site.user(SUBJECT).await?;
+    let operator = Operator::start(program, &kubeconfig, "operator-0")?;
     let mut bench = Bench {
         watching: JoinSet::new(),
         ready: Arc::default(),
@@ -82,6 +85,8 @@ pub(crate) async fn run(program: &Path, sizes: Sizes, report: &mut Report) -> Re
         player,
         operator,
         sizes,
+        program: program.to_owned(),
+        kubeconfig,
     };
     bench.watch_ready();
     bench.idle(report).await?;
@@ -89,7 +94,8 @@ pub(crate) async fn run(program: &Path, sizes: Sizes, report: &mut Report) -> Re
     bench.at_rest(report).await?;
     bench.starts(report).await?;
     bench.changes(report).await?;
-    bench.repairs(report).await
+    bench.repairs(report).await?;
+    bench.failovers(report).await
 }
 
 /// Fields are dropped in their order: who talks to the API server before the server.
@@ -101,6 +107,8 @@ struct Bench {
     kafka: kafka::Kafka,
     registry: registry::Registry,
     sizes: Sizes,
+    program: PathBuf,
+    kubeconfig: PathBuf,
     /// Platforms that are ready.
     ready: Arc<AtomicUsize>,
 }
@@ -376,6 +384,41 @@ impl Bench {
         let spread = Spread::of(times)?;
         let name = "from a change by hand to the event of its repair";
         report.spread(SUBJECT, name, "ms", spread, Some(TARGETS.repair));
+        Ok(())
+    }
+}
+
+impl Bench {
+    /// From the death of the leader to the event of a change that its follower made.
+    async fn failovers(&mut self, report: &mut Report) -> Result<()> {
+        let mut times = Vec::new();
+        for turn in 1..=self.sizes.starts {
+            progress(format!("failover {turn}: two operators, the leader is killed"));
+            let pod = format!("operator-{turn}");
+            let follower = Operator::start(&self.program, &self.kubeconfig, &pod)?;
+            follower.until_ready().await?;
+            let (namespace, deployment) = self.deployment(turn % self.sizes.platforms).await?;
+            let deployments = ChildKind::Deployment.resource();
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(self.site.client.clone(), &namespace, &deployments);
+            let former = api.get(&deployment).await?.data["spec"]["replicas"]
+                .as_i64()
+                .unwrap_or(2);
+            self.operator.program.kill();
+            let killed = Instant::now();
+            let patch = Patch::Merge(json!({"spec": {"replicas": 7}}));
+            api.patch(&deployment, &PatchParams::default(), &patch).await?;
+            let place = (&*namespace, &*deployment);
+            let shown = self.player.until_replicas(place, former, killed).await?;
+            times.push(shown.saturating_duration_since(killed).as_secs_f64());
+            self.operator = follower;
+        }
+        if times.is_empty() {
+            return Ok(());
+        }
+        let spread = Spread::of(times)?;
+        let name = "from the leader's death to a repair by its follower";
+        report.spread(SUBJECT, name, "s", spread, Some(TARGETS.failover));
         Ok(())
     }
 }

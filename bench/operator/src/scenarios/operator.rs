@@ -22,14 +22,14 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    /// Starts the operator with a kubeconfig.
-    pub(super) fn start(program: &Path, kubeconfig: &Path) -> Result<Self> {
+    /// Starts the operator with a kubeconfig; `pod` is who it is among several.
+    pub(super) fn start(program: &Path, kubeconfig: &Path, pod: &str) -> Result<Self> {
         let listen = format!("127.0.0.1:{}", dev_rig::free_port()?);
         let args = ["run", "--admin-listen", &listen, "--log-level", "warn"];
         let env = vec![
             ("KUBECONFIG", kubeconfig.display().to_string()),
             ("POD_NAMESPACE", "default".to_owned()),
-            ("POD_NAME", "operator-0".to_owned()),
+            ("POD_NAME", pod.to_owned()),
         ];
         Ok(Self {
             program: Program::start(
