@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -11,6 +11,7 @@ use kube::Client;
 use kube_runtime::controller::{Action, Config, Error, applier};
 use kube_runtime::reflector::{ObjectRef, Store};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
@@ -42,25 +43,45 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// Failures in a row, by platform.
 struct Backoff {
-    failures: Mutex<HashMap<ObjectRef<LogisticsPlatform>, u32>>,
+    failures: Mutex<HashMap<ObjectRef<LogisticsPlatform>, Failures>>,
     metrics: Arc<Metrics>,
 }
 
+#[derive(Default)]
+struct Failures {
+    count: u32,
+    /// Until when the API server asks to be left alone, whatever happens to the platform in the meantime.
+    held: Option<Instant>,
+}
+
 impl Backoff {
-    fn next(&self, platform: ObjectRef<LogisticsPlatform>) -> Duration {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failures.entry(platform.clone()).or_default();
-        let pause = BACKOFF.0.saturating_mul(1 << (*count).min(16)).min(BACKOFF.1);
-        *count += 1;
-        let pause = jitter(pause, 0.75..1.25, &(platform, *count));
-        self.metrics.platforms_failing(failures.len());
-        pause
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectRef<LogisticsPlatform>, Failures>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pause after a failure.
+    fn next(&self, platform: ObjectRef<LogisticsPlatform>, retry_after: Option<Duration>) -> Duration {
+        let mut all = self.lock();
+        let failures = all.entry(platform.clone()).or_default();
+        let doubled = BACKOFF.0.saturating_mul(1 << failures.count.min(16));
+        failures.count += 1;
+        failures.held = retry_after.map(|asked| Instant::now() + asked);
+        let pause = jitter(doubled.min(BACKOFF.1), 0.75..1.25, &(platform, failures.count));
+        self.metrics.platforms_failing(all.len());
+        pause.max(retry_after.unwrap_or_default())
+    }
+
+    /// How long a platform still has to wait because the API server asked for it.
+    fn held(&self, platform: &ObjectRef<LogisticsPlatform>) -> Option<Duration> {
+        let until = self.lock().get(platform)?.held?;
+        let rest = until.saturating_duration_since(Instant::now());
+        (!rest.is_zero()).then_some(rest)
     }
 
     fn reset(&self, platform: &ObjectRef<LogisticsPlatform>) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.remove(platform).is_some() {
-            self.metrics.platforms_failing(failures.len());
+        let mut all = self.lock();
+        if all.remove(platform).is_some() {
+            self.metrics.platforms_failing(all.len());
         }
     }
 }
@@ -251,7 +272,7 @@ impl Walks {
             }
         };
         let failed = move |platform: Arc<LogisticsPlatform>, error: &ReconcileError, _: Arc<Context>| {
-            let pause = backoff.next(ObjectRef::from_obj(&*platform));
+            let pause = backoff.next(ObjectRef::from_obj(&*platform), error.retry_after());
             if matches!(error, ReconcileError::Stale) {
                 debug!(%error, "reconciles again");
             } else {
@@ -294,6 +315,9 @@ async fn turn(
         return Ok(Action::requeue(Duration::from_millis(200)));
     }
     let key = ObjectRef::from_obj(&*platform);
+    if let Some(rest) = backoff.held(&key) {
+        return Ok(Action::requeue(rest));
+    }
     let result = reconcile(platform, context).await;
     if result.is_ok() {
         backoff.reset(&key);

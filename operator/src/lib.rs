@@ -26,6 +26,7 @@ pub mod quantity;
 pub mod reason;
 pub mod reconcile;
 pub mod release;
+pub mod retry_after;
 pub mod revision;
 pub mod settings;
 pub mod status;

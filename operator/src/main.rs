@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use kube::{Client, Config};
+use kube::Config;
+use kube::client::ClientBuilder;
 use logistics_operator::admission::rotation::Lifetimes;
 use logistics_operator::admission::{Certified, Webhook};
 use logistics_operator::backend::Outside;
@@ -15,6 +16,7 @@ use logistics_operator::controller::Parts;
 use logistics_operator::leader::{Election, Timing};
 use logistics_operator::names::MANAGER;
 use logistics_operator::observe::Scope;
+use logistics_operator::retry_after::RetryAfterLayer;
 use logistics_operator::settings::Settings;
 use logistics_operator::telemetry::{Health, Metrics};
 use logistics_operator::{api, controller, telemetry};
@@ -138,7 +140,9 @@ async fn serve(run: Run) -> anyhow::Result<()> {
         &election.namespace,
     )
     .await?;
-    let client = Client::try_from(config)?;
+    let client = ClientBuilder::try_from(config)?
+        .with_layer(&RetryAfterLayer)
+        .build();
     let stop = CancellationToken::new();
     let (health, metrics) = (Arc::new(Health::default()), Metrics::new());
     let admin = telemetry::serve(run.admin_listen, health.clone(), metrics.clone(), stop.clone());

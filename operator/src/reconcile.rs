@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_runtime::controller::Action;
 use kube_runtime::reflector::ObjectRef;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, info_span};
 
 use crate::api::{LogisticsPlatform, PlatformStatus};
 use crate::apply::{self, Applied, Kubernetes};
@@ -24,6 +24,7 @@ use crate::observe::Sources;
 use crate::plan;
 use crate::reason::Reason;
 use crate::release::{self, Migration, Release};
+use crate::retry_after;
 use crate::settings::Settings;
 use crate::status::{self, Facts};
 use crate::telemetry::{Metrics, note_trace};
@@ -44,6 +45,9 @@ pub enum ReconcileError {
     /// The cluster had moved on, or another operator leads now.
     #[error("the cluster changed in the meantime")]
     Stale,
+    /// The API server asks for a pause.
+    #[error("the API server asks to wait {} s", .0.as_secs())]
+    Throttled(Duration),
     /// The status could not be written.
     #[error("the status was not written: {0}")]
     Status(#[source] Box<kube::Error>),
@@ -53,12 +57,22 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
+    /// How long the API server asks to wait.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled(pause) => Some(*pause),
+            _ => None,
+        }
+    }
+
     /// The step that failed, for metrics.
     #[must_use]
     pub const fn step(&self) -> &'static str {
         match self {
             Self::Apply(_) => "apply",
             Self::Stale => "stale",
+            Self::Throttled(_) => "throttled",
             Self::Status(_) | Self::StatusTimeout => "status",
         }
     }
@@ -180,6 +194,10 @@ async fn walk(platform: &LogisticsPlatform, context: &Context) -> Result<(Action
         &context.sources,
     );
     let applied = applying.instrument(info_span!("apply")).await;
+    if let Some(pause) = applied.throttled {
+        context.notices.applied(platform, &applied, release.settled());
+        return Err(ReconcileError::Throttled(pause));
+    }
     let facts = Facts {
         valid: &valid,
         observed: &observed,
@@ -269,10 +287,10 @@ async fn write_status(
         }
         Ok(Err(kube::Error::Api(answer))) if answer.code == 404 => Ok(false),
         Ok(Err(kube::Error::Api(answer))) if answer.code == 409 => Err(ReconcileError::Stale),
-        Ok(Err(error)) => {
-            warn!(%error, "the status was not written");
-            Err(ReconcileError::Status(Box::new(error)))
-        }
+        Ok(Err(error)) => match retry_after::of(&error) {
+            Some(pause) => Err(ReconcileError::Throttled(pause)),
+            None => Err(ReconcileError::Status(Box::new(error))),
+        },
         Err(_) => Err(ReconcileError::StatusTimeout),
     }
 }

@@ -18,6 +18,7 @@ use crate::names::{MANAGER, NO_OBJECT, Names, SCALE_MANAGER};
 use crate::observe::Cache;
 use crate::plan::{Action, Blocked, Change};
 use crate::reason::Reason;
+use crate::retry_after;
 use crate::telemetry::Metrics;
 use crate::validate::ValidPlatform;
 
@@ -40,6 +41,8 @@ pub(super) enum Outcome {
     Done(Option<Arc<Live>>),
     /// The object is not what was observed; the cache knows better now, or will soon. Or it is another operator's to write.
     Stale,
+    /// The API server asks for a pause.
+    Throttled(Duration),
 }
 
 impl Kubernetes {
@@ -71,6 +74,7 @@ impl Kubernetes {
             Err(_) => Err(Failure {
                 code: 0,
                 message: format!("no answer within {} s", limit.as_secs_f32().round()),
+                retry_after: None,
             }),
         }
     }
@@ -87,6 +91,7 @@ impl Kubernetes {
             Err(error) => Err(Failure {
                 code: NOT_LEADING,
                 message: error.to_string(),
+                retry_after: None,
             }),
         }
     }
@@ -158,7 +163,7 @@ impl Kubernetes {
             Ok(live) => Ok(kept(live, cache)),
             Err(failure) if failure.code == 409 => self.occupied(id, object, valid, cache).await,
             Err(failure) if failure.code == NOT_LEADING => Ok(Outcome::Stale),
-            Err(failure) => Err(failure.blocked(id, Reason::CreateFailed)),
+            Err(failure) => failure.outcome(id, Reason::CreateFailed),
         }
     }
 
@@ -176,7 +181,7 @@ impl Kubernetes {
         let found = match self.request("get", id, REQUEST_TIMEOUT, call).await {
             Ok(object) => object,
             Err(failure) if failure.code == 404 => return Ok(Outcome::Stale),
-            Err(failure) => return Err(failure.blocked(id, Reason::CreateFailed)),
+            Err(failure) => return failure.outcome(id, Reason::CreateFailed),
         };
         let controller = controller(&found);
         let live = Live::new(id.kind, found);
@@ -219,8 +224,8 @@ impl Kubernetes {
             .await
         {
             Ok(object) => Ok(kept(Live::new(id.kind, object), cache)),
-            Err(failure) if matches!(failure.code, 404 | 409 | NOT_LEADING) => Ok(Outcome::Stale),
-            Err(failure) => Err(failure.blocked(id, Reason::UpdateFailed)),
+            Err(failure) if failure.another() => Ok(Outcome::Stale),
+            Err(failure) => failure.outcome(id, Reason::UpdateFailed),
         }
     }
 
@@ -237,8 +242,8 @@ impl Kubernetes {
         match self.apply("apply", id, &names.0.namespace, &object).await {
             Ok(live) => Ok(kept(live, cache)),
             // Gone, or made anew by somebody else: the watch tells.
-            Err(failure) if matches!(failure.code, 404 | 409 | NOT_LEADING) => Ok(Outcome::Stale),
-            Err(failure) => Err(failure.blocked(id, Reason::UpdateFailed)),
+            Err(failure) if failure.another() => Ok(Outcome::Stale),
+            Err(failure) => failure.outcome(id, Reason::UpdateFailed),
         }
     }
 
@@ -272,7 +277,7 @@ impl Kubernetes {
                 Ok(Outcome::Done(None))
             }
             Err(failure) if matches!(failure.code, 409 | NOT_LEADING) => Ok(Outcome::Stale),
-            Err(failure) => Err(failure.blocked(id, Reason::DeleteFailed)),
+            Err(failure) => failure.outcome(id, Reason::DeleteFailed),
         }
     }
 }
@@ -309,29 +314,45 @@ struct Failure {
     /// HTTP status, 0 when there was no answer, [`NOT_LEADING`] when nothing was sent.
     code: u16,
     message: String,
+    /// How long the API server asks to wait.
+    retry_after: Option<Duration>,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        let retry_after = retry_after::of(&error);
         match error {
             Error::Api(status) => Self {
                 code: status.code,
                 message: status.message,
+                retry_after,
             },
             other => Self {
                 code: 0,
                 message: other.to_string(),
+                retry_after,
             },
         }
     }
 }
 
 impl Failure {
-    fn blocked(self, id: &ChildId, reason: Reason) -> Blocked {
-        Blocked {
-            id: id.clone(),
-            reason,
-            message: format!("{id}: {}", self.message),
+    /// Whether the object is gone, is not the one that was meant, or is another operator's to write: to an apply with the uid of a former object the API
+    /// server answers that the uid cannot be changed.
+    fn another(&self) -> bool {
+        matches!(self.code, 404 | 409 | NOT_LEADING)
+            || (self.code == 422 && self.message.contains("metadata.uid"))
+    }
+
+    /// The end of a change that failed.
+    fn outcome(self, id: &ChildId, reason: Reason) -> Result<Outcome, Blocked> {
+        match self.retry_after {
+            Some(pause) => Ok(Outcome::Throttled(pause)),
+            None => Err(Blocked {
+                id: id.clone(),
+                reason,
+                message: format!("{id}: {}", self.message),
+            }),
         }
     }
 }

@@ -3,6 +3,8 @@
 
 mod kubernetes;
 
+use std::time::Duration;
+
 use kube_runtime::reflector::ObjectRef;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -32,6 +34,8 @@ pub struct Applied {
     pub held: Option<usize>,
     /// Whether the cluster had moved on: the plan is made again at once.
     pub stale: bool,
+    /// How long the API server asks to be left alone; nothing more was sent to it.
+    pub throttled: Option<Duration>,
     /// Changes of topics that were made, as text.
     pub topics: Vec<String>,
     /// Changes of subjects that were made, as text.
@@ -110,8 +114,10 @@ async fn apply_children(
     applied: &mut Applied,
 ) {
     for change in &plan.children {
-        // After a failure nothing new is started; what is there is still repaired.
-        if matches!(change.action, Action::Create { .. }) && !applied.failed.is_empty() {
+        // After a failure, or when the plan rests on what is not so any more, nothing new is started and nothing that the
+        // plan has no use for is taken away; what is there is still repaired.
+        let unsure = applied.stale || !applied.failed.is_empty();
+        if unsure && matches!(change.action, Action::Create { .. } | Action::Delete { .. }) {
             continue;
         }
         let opponent = opponent(kubernetes, sources, valid, change).await;
@@ -143,6 +149,10 @@ async fn apply_children(
                 if matches!(change.id.kind, ChildKind::Secret | ChildKind::ControllerRevision) {
                     break;
                 }
+            }
+            Ok(kubernetes::Outcome::Throttled(pause)) => {
+                applied.throttled = Some(pause);
+                return;
             }
             Err(blocked) => {
                 warn!(change = %change, reason = %blocked.reason, message = blocked.message, "change failed");

@@ -36,7 +36,6 @@ struct Objects {
 #[derive(Default)]
 struct List {
     seen: BTreeSet<(String, String)>,
-    newest: u64,
 }
 
 /// A platform that an event concerns.
@@ -93,7 +92,6 @@ impl Cache {
         for area in [None, Some(live.namespace.clone())] {
             if let Some(list) = objects.lists.get_mut(&(live.id.kind, area)) {
                 list.seen.insert((live.namespace.clone(), live.id.name.clone()));
-                list.newest = list.newest.max(live.resource_version);
             }
         }
         if objects.deleted.contains_key(&live.uid) {
@@ -150,10 +148,7 @@ impl Cache {
         let namespaces = objects.namespaces.iter_mut();
         for (namespace, space) in namespaces.filter(|(namespace, _)| listed(namespace)) {
             let gone = space.take_out(|entry| {
-                entry.id.kind == kind
-                    && !list.seen.contains(&(namespace.clone(), entry.id.name.clone()))
-                    // Written by us while the list was under way.
-                    && entry.resource_version <= list.newest
+                entry.id.kind == kind && !list.seen.contains(&(namespace.clone(), entry.id.name.clone()))
             });
             let names = gone.iter().filter_map(|entry| entry.platform.as_deref());
             platforms.extend(names.map(|name| concerned(name, namespace)));

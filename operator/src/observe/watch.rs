@@ -20,6 +20,7 @@ use crate::api::LogisticsPlatform;
 use crate::backend::Trigger;
 use crate::child::{ChildKind, LAST_APPLIED, Live};
 use crate::names::{MANAGED_BY, MANAGER};
+use crate::retry_after;
 use crate::telemetry::Health;
 
 /// Objects in one page of a list: a page is in memory as a whole, and of each watch one.
@@ -68,7 +69,7 @@ pub async fn watch_children(
                 }
             }
             Err(error) => {
-                note_failure(&health, &name, &error);
+                note_failure(&health, &name, &error).await;
             }
         }
     }
@@ -81,13 +82,17 @@ pub(super) fn note<K>(health: &Health, watch: &str, event: &Event<K>) {
     }
 }
 
-pub(super) fn note_failure(health: &Health, watch: &str, error: &watcher::Error) {
+/// Waits as long as the API server asks for; the watch's own back-off begins at the same time.
+pub(super) async fn note_failure(health: &Health, watch: &str, error: &watcher::Error) {
     match error {
         // It was open until now.
         watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_) => health.opened(watch),
         _ => health.failed(watch),
     }
     warn!(kind = watch, %error, "watch failed, it is tried again");
+    if let Some(pause) = retry_after::of_watch(error) {
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// Takes an event into the cache; returns the platforms that it concerns.
@@ -183,7 +188,7 @@ pub async fn watch_platforms(
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                note_failure(&health, &name, &error);
+                note_failure(&health, &name, &error).await;
                 continue;
             }
         };

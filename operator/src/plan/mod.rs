@@ -195,8 +195,13 @@ fn update(child: &Child, live: &Live, observed: &Observed, plan: &mut Plan) {
         });
         return;
     } else {
+        let mut object = child.object.clone();
+        if child.id.kind == ChildKind::Secret {
+            // A new password must not replace one that was written in the meantime: by a write whose answer was lost.
+            object["metadata"]["resourceVersion"] = live.resource_version.to_string().into();
+        }
         Action::Update {
-            object: child.object.clone(),
+            object,
             uid: live.uid.clone(),
             differences: found,
         }

@@ -78,6 +78,18 @@ fn a_list_takes_out_what_it_does_not_show_unless_we_wrote_it_meanwhile() {
     assert_eq!(versions(&cache), [5]);
 }
 
+/// The newest object of all may have been deleted while the watch was broken.
+#[test]
+fn what_a_list_does_not_show_is_gone_however_new_it_was() {
+    let cache = Cache::default();
+    cache.put(live("a", 5));
+    cache.put(live("gone", 9));
+    cache.list_begins(ChildKind::Service, &None);
+    cache.put(live("a", 5));
+    assert_eq!(cache.list_ends(ChildKind::Service, &None).len(), 1);
+    assert_eq!(versions(&cache), [5]);
+}
+
 #[test]
 fn a_list_of_a_namespace_tells_nothing_about_others() {
     let cache = Cache::default();

@@ -23,6 +23,7 @@ use crate::backend::Trigger;
 use crate::names::{MANAGED_BY, MANAGER};
 use crate::observe::watch::{PAGE, note, note_failure, watch_name};
 use crate::observe::{Area, Sources};
+use crate::retry_after;
 use crate::telemetry::Health;
 
 /// `ConfigMap`s that are read at the same time.
@@ -110,6 +111,7 @@ impl References {
                     return;
                 }
                 Ok(Err(error)) => {
+                    pause = pause.max(retry_after::of(&error).unwrap_or_default());
                     warn!(namespace, name, %error, "a ConfigMap could not be read, it is tried again");
                 }
                 Err(_) => warn!(
@@ -170,7 +172,7 @@ where
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                note_failure(health, &watch, &error);
+                note_failure(health, &watch, &error).await;
                 continue;
             }
         };
