@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use crate::stage::OPERATOR_NAMESPACE;
+use crate::stage::{OPERATOR_NAMESPACE, OPERATOR_RELEASE};
 
 /// A place in the audit log.
 #[derive(Clone, Debug)]
@@ -16,6 +16,9 @@ pub struct Mark {
     log: PathBuf,
     position: u64,
 }
+
+/// From when to when something was away; times as the audit log writes them, which sort like text.
+pub type Absence = (String, Option<String>);
 
 /// A write that the operator has made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,26 +129,51 @@ impl Mark {
 
     /// Every request of the operator since then, its own lease's and watches included.
     pub fn operator_requests(&self) -> Result<Vec<Request>> {
+        let operator = format!("system:serviceaccount:{OPERATOR_NAMESPACE}:");
+        let mut requests = self.read(|line| line.contains(&operator))?;
+        requests.retain(|request| request.user.username.starts_with(&operator));
+        Ok(requests)
+    }
+
+    /// The requests that were answered, and the watches that were opened, in the lines that may matter.
+    fn read(&self, matters: impl Fn(&str) -> bool) -> Result<Vec<Request>> {
         let mut file = File::open(&self.log).with_context(|| format!("read {}", self.log.display()))?;
         file.seek(SeekFrom::Start(self.position))?;
-        let operator = format!("system:serviceaccount:{OPERATOR_NAMESPACE}:");
         let mut requests = Vec::new();
         for line in BufReader::new(file).lines() {
             let line = line?;
-            if !line.contains(&operator) {
-                continue;
-            }
             // The last line may be half-written.
-            let Ok(request) = serde_json::from_str::<Request>(&line) else {
-                continue;
-            };
-            // A watch says at its end what it has said at its beginning.
-            let told = request.stage == "ResponseComplete" || request.verb == "watch";
-            if told && request.user.username.starts_with(&operator) {
+            if matters(&line)
+                && let Ok(request) = serde_json::from_str::<Request>(&line)
+                // A watch says at its end what it has said at its beginning.
+                && (request.stage == "ResponseComplete" || request.verb == "watch")
+            {
                 requests.push(request);
             }
         }
         Ok(requests)
+    }
+
+    /// The times in which the operator's role was not bound to it, because it was uninstalled.
+    pub fn without_rights(&self) -> Result<Vec<Absence>> {
+        let mut absences: Vec<Absence> = Vec::new();
+        for request in self.read(|line| line.contains(r#""clusterrolebindings""#))? {
+            let about = &request.object_ref;
+            if about.name != OPERATOR_RELEASE || request.code() >= 400 {
+                continue;
+            }
+            let at = request.request_received_timestamp;
+            match request.verb.as_str() {
+                "delete" => absences.push((at, None)),
+                "create" | "patch" | "update" => {
+                    if let Some((_, end @ None)) = absences.last_mut() {
+                        *end = Some(at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(absences)
     }
 
     /// What the operator has written to a namespace since then: all but Events and its own leases. What the API server

@@ -27,6 +27,8 @@ use crate::{children, logs, wait};
 
 /// Namespace of the operator.
 pub const OPERATOR_NAMESPACE: &str = "logistics-system";
+/// The operator's release: its name in helm, and that of its role.
+pub const OPERATOR_RELEASE: &str = "logistics-operator";
 /// What selects the operator's Deployment and pods.
 pub const OPERATOR_LABEL: &str = "app.kubernetes.io/name=logistics-operator";
 /// Port of the host end of the cluster's network where a test may listen for spans. It is in the platform's

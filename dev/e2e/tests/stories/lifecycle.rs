@@ -7,13 +7,12 @@ use dev_cluster::images::ProductImages;
 use dev_cluster::{Cluster, Target};
 use dev_demo::platform;
 use dev_e2e::audit::Mark;
-use dev_e2e::stage::{MAIN, NEIGHBOUR, Stage, TWIN};
+use dev_e2e::stage::{MAIN, NEIGHBOUR, OPERATOR_RELEASE as RELEASE, Stage, TWIN};
 use dev_e2e::{children, wait};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt as _};
 
-const RELEASE: &str = "logistics-operator";
 const CHART: &str = "charts/logistics-operator";
 const GONE_LIMIT: Duration = Duration::from_secs(30);
 const NAMESPACE_LIMIT: Duration = Duration::from_mins(1);
