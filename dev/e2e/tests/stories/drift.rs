@@ -21,6 +21,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 const QUIET: Duration = Duration::from_secs(1);
 /// The operator must come to rest within this time.
 const REST_LIMIT: Duration = Duration::from_secs(20);
+const MIGRATION_LIMIT: Duration = Duration::from_mins(1);
 /// People who act at once. More would only wait for a core.
 const HANDS: usize = 2;
 
@@ -71,6 +72,12 @@ async fn a_deleted_child_of_any_kind_is_made_again_with_one_write_each() -> Resu
 async fn what_others_note_on_a_child_stays_and_costs_no_write() -> Result<()> {
     let stage = Stage::ready().await?;
     let chosen = children::one_of_each(&stage.client, MAIN).await?;
+    // A migration that an earlier story made necessary is told when it is over.
+    stage
+        .wait_condition(MAIN, "DatabaseReady", MIGRATION_LIMIT, |condition| {
+            condition.status == "True"
+        })
+        .await?;
     Mark::now(&stage.facts.audit_log)?
         .operator_writes_at_rest(MAIN.namespace, 2 * QUIET, REST_LIMIT)
         .await?;

@@ -1,6 +1,7 @@
 //! End-to-end stories on the development cluster. They share one platform and take turns on it.
 
 mod api_server;
+mod autoscaling;
 mod backends;
 mod copies;
 mod crashes;
@@ -8,6 +9,7 @@ mod deletion;
 mod drift;
 mod fights;
 mod interrupted;
+mod leaders;
 mod lifecycle;
 mod refusals;
 mod rest;
