@@ -42,14 +42,22 @@ pub async fn all(client: &Client, site: Site) -> Result<BTreeMap<Id, DynamicObje
     Ok(children)
 }
 
-/// One child of each kind; of kinds that a revision and the workload have, one of each.
+/// One child of each kind, of those that are in use; of kinds that a revision and the workload have, one of each. What is
+/// kept of former revisions is no longer looked after.
 pub async fn one_of_each(client: &Client, site: Site) -> Result<BTreeMap<Id, DynamicObject>> {
     let children = all(client, site).await?;
+    let in_use: Vec<String> = children
+        .iter()
+        .filter(|(id, _)| id.0 == ChildKind::Deployment)
+        .map(|(id, child)| format!("{} {}", id.1, child.data))
+        .collect();
     let mut chosen = BTreeMap::new();
     for kind in ChildKind::ALL {
         for of_revision in [true, false] {
             let fits = |(id, child): &(&Id, &DynamicObject)| {
-                id.0 == kind && child.labels().contains_key(REVISION) == of_revision
+                let of_former = matches!(kind, ChildKind::ControllerRevision | ChildKind::ConfigMap)
+                    && !in_use.iter().any(|deployment| deployment.contains(&id.1));
+                id.0 == kind && child.labels().contains_key(REVISION) == of_revision && !of_former
             };
             if let Some((id, child)) = children.iter().find(fits) {
                 chosen.insert(id.clone(), child.clone());
