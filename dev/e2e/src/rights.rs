@@ -45,24 +45,24 @@ impl Right {
 /// Every right of the operator, with the roles that give it.
 pub async fn granted(client: &Client) -> Result<BTreeMap<Right, String>> {
     let everything = ListParams::default();
-    let mut roles: Vec<(RoleRef, String)> = Vec::new();
+    let mut bound: Vec<(RoleRef, String)> = Vec::new();
     for binding in Api::<ClusterRoleBinding>::all(client.clone())
         .list(&everything)
         .await?
     {
         if ours(binding.subjects.as_deref()) {
-            roles.push((binding.role_ref, String::new()));
+            bound.push((binding.role_ref, String::new()));
         }
     }
     for binding in Api::<RoleBinding>::all(client.clone()).list(&everything).await? {
         if ours(binding.subjects.as_deref()) {
             let namespace = binding.namespace().unwrap_or_default();
-            roles.push((binding.role_ref, namespace));
+            bound.push((binding.role_ref, namespace));
         }
     }
-    ensure!(!roles.is_empty(), "no role is bound to the operator");
+    ensure!(!bound.is_empty(), "no role is bound to the operator");
     let mut granted = BTreeMap::new();
-    for (role, namespace) in roles {
+    for (role, namespace) in bound {
         let rules = if role.kind == "ClusterRole" {
             Api::<ClusterRole>::all(client.clone())
                 .get(&role.name)

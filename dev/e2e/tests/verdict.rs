@@ -59,14 +59,14 @@ async fn the_operator_has_the_rights_that_it_needs_and_no_other() -> Result<()> 
         unused.len(),
         granted.len()
     );
-    let stale: Vec<String> = excused
+    let outdated: Vec<String> = excused
         .keys()
         .filter(|right| used.contains(right) || !granted.contains_key(right))
         .map(ToString::to_string)
         .collect();
     ensure!(
-        stale.is_empty(),
-        "rights-without-use.txt excuses what is used, or not granted: {stale:#?}"
+        outdated.is_empty(),
+        "rights-without-use.txt excuses what is used, or not granted: {outdated:#?}"
     );
     println!(
         "{} requests used {} of {} rights, {} are excused",

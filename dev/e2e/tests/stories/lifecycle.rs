@@ -11,7 +11,7 @@ use dev_e2e::stage::{MAIN, NEIGHBOUR, OPERATOR_RELEASE as RELEASE, Stage, TWIN};
 use dev_e2e::{children, wait};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DeleteParams;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, ResourceExt};
 
 const CHART: &str = "charts/logistics-operator";
 const GONE_LIMIT: Duration = Duration::from_secs(30);
@@ -28,7 +28,13 @@ async fn an_upgrade_of_the_operator_restarts_no_pod_and_writes_nothing() -> Resu
     let images = ProductImages::read(&cluster.images())?.context("no images are loaded")?;
     let chart = cluster.checkout().path().join(CHART).display().to_string();
     let version = env!("CARGO_PKG_VERSION");
-    let mut former: Vec<_> = stage.operator.pods().await?.iter().map(|pod| pod.uid()).collect();
+    let mut former: Vec<_> = stage
+        .operator
+        .pods()
+        .await?
+        .iter()
+        .map(ResourceExt::uid)
+        .collect();
     // The same program under another tag, and back.
     for tag in [version, &images.operator] {
         let tag = format!("image.tag={tag}");
@@ -49,7 +55,7 @@ async fn an_upgrade_of_the_operator_restarts_no_pod_and_writes_nothing() -> Resu
             .wait_ready(replicas)
             .await?
             .iter()
-            .map(|pod| pod.uid())
+            .map(ResourceExt::uid)
             .collect();
         ensure!(
             !now.iter().any(|uid| former.contains(uid)),
