@@ -24,7 +24,9 @@ use crate::child::ChildKind;
 use crate::jitter::jitter;
 use crate::leader::{Election, Leadership, elect};
 use crate::notice::Notices;
-use crate::observe::{Platforms, RefKind, Scope, Sources, watch_children, watch_platforms, watch_references};
+use crate::observe::{
+    Platforms, RefKind, Scope, Sources, follow_optional, watch_children, watch_platforms, watch_references,
+};
 use crate::reconcile::{Context, ReconcileError, reconcile};
 use crate::settings::Settings;
 use crate::telemetry::{Health, Metrics};
@@ -172,13 +174,14 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
         metrics,
         written: Mutex::default(),
     });
+    let platforms = Arc::new(Platforms::new(context.sources.claims.clone()));
     let walks = Walks {
         backoff: Arc::new(Backoff {
             failures: Mutex::default(),
             metrics: context.metrics.clone(),
         }),
         context,
-        platforms: Arc::default(),
+        platforms,
         health,
     };
     let mut watches = walks.watch(&client, &scope, &trigger);
@@ -240,6 +243,26 @@ impl Walks {
                 trigger.clone(),
                 forget,
                 self.health.clone(),
+            ));
+        }
+        for kind in ChildKind::OPTIONAL {
+            let (reader, trigger) = (self.platforms.reader(), trigger.clone());
+            let every = {
+                let trigger = trigger.clone();
+                move || {
+                    reader
+                        .state()
+                        .iter()
+                        .for_each(|platform| trigger(ObjectRef::from_obj(&**platform)))
+                }
+            };
+            watches.spawn(follow_optional(
+                client.clone(),
+                scope.clone(),
+                kind,
+                self.context.sources.clone(),
+                trigger,
+                every,
             ));
         }
         watches.spawn(follow_leadership(

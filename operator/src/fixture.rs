@@ -82,6 +82,7 @@ impl Cluster {
                 optional: ChildKind::OPTIONAL.into(),
                 accepted: BTreeMap::new(),
                 fights: BTreeMap::new(),
+                lost: BTreeMap::new(),
                 now: now(),
             },
             fresh: Credentials::fixed("first"),

@@ -9,8 +9,10 @@ pub mod api;
 pub mod apply;
 pub mod backend;
 pub mod child;
+pub mod claims;
 pub mod controller;
 pub mod credential;
+pub mod deletion;
 pub mod desire;
 pub mod fight;
 #[cfg(test)]
@@ -31,4 +33,5 @@ pub mod revision;
 pub mod settings;
 pub mod status;
 pub mod telemetry;
+pub mod uninstall;
 pub mod validate;

@@ -46,6 +46,28 @@ enum Command {
     Run(Run),
     /// Prints the `CustomResourceDefinition` as YAML.
     Crd,
+    /// Takes the operator's finalizer off all platforms, so that they can be deleted without it. The chart runs it before it is
+    /// uninstalled.
+    #[command(after_help = "Example: logistics-operator uninstall --namespace logistics-system")]
+    Uninstall(Uninstall),
+}
+
+#[derive(Args)]
+struct Uninstall {
+    /// The only namespaces with platforms, separated by commas; all namespaces when absent.
+    #[arg(
+        long,
+        env = "LOGISTICS_WATCH_NAMESPACE",
+        value_delimiter = ',',
+        value_name = "NAMESPACE,…"
+    )]
+    watch_namespace: Vec<String>,
+    /// The namespace of the operator itself, with its Lease; by default that of its pod, or of the kubeconfig's context.
+    #[arg(long, env = "POD_NAMESPACE")]
+    namespace: Option<String>,
+    /// Name of the Lease by which one of several operators leads.
+    #[arg(long, env = "LOGISTICS_LEASE_NAME", default_value = MANAGER)]
+    lease_name: String,
 }
 
 #[derive(Args)]
@@ -98,11 +120,54 @@ fn main() -> anyhow::Result<()> {
             print!("{}", api::to_yaml()?);
             Ok(())
         }
+        Command::Uninstall(arguments) => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(uninstall(arguments)),
         Command::Run(run) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?
             .block_on(serve(run)),
     }
+}
+
+async fn uninstall(arguments: Uninstall) -> anyhow::Result<()> {
+    let scope = Scope::new(arguments.watch_namespace)?;
+    let telemetry = telemetry::init("info", None)?;
+    install_tls()?;
+    let config = cluster().await?;
+    let namespace = non_empty(arguments.namespace).unwrap_or_else(|| config.default_namespace.clone());
+    let client = Client::try_from(config)?;
+    let timing = Timing::default();
+    let lease = &arguments.lease_name;
+    let released =
+        logistics_operator::uninstall::uninstall(client, &scope, &namespace, lease, &timing).await?;
+    tracing::info!(released, "platforms can be deleted without the operator");
+    telemetry.shutdown();
+    Ok(())
+}
+
+/// Kafka's TLS is librdkafka's own; all the rest is rustls with ring.
+fn install_tls() -> anyhow::Result<()> {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        anyhow::bail!("another TLS provider is installed already");
+    }
+    Ok(())
+}
+
+/// The cluster of the kubeconfig, or the one this process runs in.
+async fn cluster() -> anyhow::Result<Config> {
+    let mut config = Config::infer()
+        .await
+        .context("no cluster: set KUBECONFIG, or run inside one")?;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    // A failed request is reported and retried by its reconcile, with the back-off of its platform.
+    config.default_retry = false;
+    Ok(config)
 }
 
 async fn serve(run: Run) -> anyhow::Result<()> {
@@ -113,20 +178,8 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     };
     let scope = Scope::new(run.watch_namespace)?;
     let telemetry = telemetry::init(&run.log_level, non_empty(run.otlp_endpoint).as_deref())?;
-    // Kafka's TLS is librdkafka's own; all the rest is rustls with ring.
-    if rustls::crypto::ring::default_provider()
-        .install_default()
-        .is_err()
-    {
-        anyhow::bail!("another TLS provider is installed already");
-    }
-    let mut config = Config::infer()
-        .await
-        .context("no cluster: set KUBECONFIG, or run inside one")?;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    config.read_timeout = Some(READ_TIMEOUT);
-    // A failed request is reported and retried by its reconcile, with the back-off of its platform.
-    config.default_retry = false;
+    install_tls()?;
+    let config = cluster().await?;
     let election = Election {
         namespace: non_empty(run.namespace).unwrap_or_else(|| config.default_namespace.clone()),
         name: run.lease_name,

@@ -16,6 +16,9 @@ pub const SCALE_MANAGER: &str = "logistics-operator-scale";
 /// makes one that does not: a create whose fields are owned like those of later applies.
 pub const NO_OBJECT: &str = "1";
 
+/// Finalizer of a platform whose topics and subjects are deleted with it.
+pub const FINALIZER: &str = "logistics-platform.io/delete-outside";
+
 /// Label by which the operator's watches select children.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 

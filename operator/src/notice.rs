@@ -88,6 +88,11 @@ impl Notices {
         }
     }
 
+    /// Tells what a deleted platform leaves behind.
+    pub fn left_behind(&self, platform: &LogisticsPlatform, reason: Reason, what: &str) {
+        self.send(platform, EventType::Warning, reason.as_str(), what);
+    }
+
     /// Tells when Ready turns, or its reason does.
     pub fn turned(&self, platform: &LogisticsPlatform, status: &PlatformStatus) {
         let ready = |status: &PlatformStatus| status.conditions.iter().find(|c| c.type_ == "Ready").cloned();

@@ -57,6 +57,12 @@ reasons! {
     Deploying,
     /// Calls move to the new revision.
     Switching,
+    /// The platform is being deleted with what it has outside.
+    Deleting,
+    /// The `PodMonitor` is there.
+    Monitored,
+    /// The autoscalers choose the number of pods.
+    Scaling,
 
     // What the user has to decide.
     /// The spec says that nothing is to be changed.
@@ -78,7 +84,16 @@ reasons! {
     /// The registry refuses the release's schema.
     IncompatibleSchema,
 
+    /// A topic belongs to an older platform.
+    TopicConflict,
+    /// The database belongs to an older platform.
+    DatabaseConflict,
+    /// The cluster lacks a kind that the spec asks for.
+    ApiMissing,
+
     // What failed and is tried again.
+    /// An autoscaler has no metrics to scale by.
+    ScalingInactive,
     /// A backend does not answer.
     Unreachable,
     /// A change of a backend took too long.
@@ -109,6 +124,8 @@ reasons! {
     Repaired,
     /// Objects were removed.
     Deleted,
+    /// A deleted platform left topics or subjects behind.
+    LeftBehind,
     /// Topics were changed.
     TopicsChanged,
     /// Subjects were changed.

@@ -15,6 +15,7 @@ use crate::api::{LogisticsPlatform, PlatformStatus};
 use crate::apply::{self, Applied, Kubernetes};
 use crate::child::ChildId;
 use crate::credential::Credentials;
+use crate::deletion;
 use crate::desire;
 use crate::fight::Fight;
 use crate::leader::Leadership;
@@ -136,9 +137,8 @@ pub async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
     let platform = context.newest(&seen);
-    // What belongs to a platform that is being deleted is the garbage collector's.
     if platform.meta().deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+        return deletion::carry_out(&platform, &context).await;
     }
     let name = format!(
         "{}/{}",
@@ -175,6 +175,9 @@ async fn walk(platform: &LogisticsPlatform, context: &Context) -> Result<(Action
                 return Ok((Action::await_change(), changed));
             }
         };
+    // Before anything is made outside; what holds the object holds its newest state too.
+    let held = deletion::set_finalizer(platform, deletion::wants_finalizer(&valid), context).await?;
+    let platform = held.as_ref().unwrap_or(platform);
     let (mut observed, targets) = info_span!("observe").in_scope(|| context.sources.observe(&key, &valid));
     let names = Names(&valid.identity);
     let credentials = Credentials::observed_or(&observed, names, &Credentials::random());
@@ -250,7 +253,7 @@ fn finish(
 }
 
 /// Writes a status when it differs; returns whether it was written.
-async fn write_status(
+pub(crate) async fn write_status(
     platform: &LogisticsPlatform,
     status: PlatformStatus,
     context: &Context,

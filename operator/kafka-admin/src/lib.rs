@@ -241,6 +241,33 @@ impl Admin {
         Ok(())
     }
 
+    /// Deletes a topic with its records. One that does not exist is no error.
+    ///
+    /// # Errors
+    /// When no broker answers in time, or one refuses.
+    pub async fn delete(&self, topic: &str) -> Result<(), Error> {
+        let operation = "deletion";
+        let call = self.client.delete_topics(&[topic], &self.options());
+        for result in call
+            .await
+            .map_err(|error| self.call_error("deleting a topic", &error))?
+        {
+            match result {
+                Ok(_)
+                | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {}
+                Err((topic, code)) => {
+                    let reason = code.to_string();
+                    return Err(Error::Topic {
+                        operation,
+                        topic,
+                        reason,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Sets configuration keys of a topic; all other keys stay as they are.
     ///
     /// # Errors

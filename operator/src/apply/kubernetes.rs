@@ -97,7 +97,7 @@ impl Kubernetes {
     }
 
     /// Whether this operator leads.
-    pub(super) const fn leadership(&self) -> &Leadership {
+    pub(crate) const fn leadership(&self) -> &Leadership {
         &self.leadership
     }
 
@@ -115,7 +115,10 @@ impl Kubernetes {
                 self.hand_over(&change.id, *replicas, names, uid, cache).await
             }
             Action::Update { object, uid, .. } => self.update(&change.id, object, names, uid, cache).await,
-            Action::Delete { uid, .. } => self.delete(&change.id, names, uid, cache).await,
+            Action::Delete { uid, .. } => {
+                let background = PropagationPolicy::Background;
+                self.delete(&change.id, names, uid, background, cache).await
+            }
         }
     }
 
@@ -247,18 +250,31 @@ impl Kubernetes {
         }
     }
 
-    async fn delete(
+    /// Removes an object that stays visible until its pods are gone.
+    pub(crate) async fn stop(
         &self,
         id: &ChildId,
         names: Names<'_>,
         uid: &str,
         cache: &Cache,
+    ) -> Result<(), Blocked> {
+        let foreground = PropagationPolicy::Foreground;
+        self.delete(id, names, uid, foreground, cache).await.map(drop)
+    }
+
+    async fn delete(
+        &self,
+        id: &ChildId,
+        names: Names<'_>,
+        uid: &str,
+        propagation: PropagationPolicy,
+        cache: &Cache,
     ) -> Result<Outcome, Blocked> {
         let namespace = &names.0.namespace;
         let api = self.api(namespace, id);
         let parameters = DeleteParams {
-            // A Job's pods would be left behind by default.
-            propagation_policy: Some(PropagationPolicy::Background),
+            // Without one, a Job's pods would be left behind.
+            propagation_policy: Some(propagation),
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: None,

@@ -217,7 +217,7 @@ fn repaired(
 }
 
 /// Changes a backend until one change fails; returns what is there afterwards when anything was changed.
-async fn outside<B: Backend>(
+pub(crate) async fn outside<B: Backend>(
     poller: &Poller<B>,
     valid: &ValidPlatform,
     leadership: &Leadership,

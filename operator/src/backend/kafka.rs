@@ -136,19 +136,26 @@ pub enum Change {
         /// The keys that differ, with the wanted values.
         configs: BTreeMap<String, String>,
     },
+    /// The topic belongs to a platform that is deleted.
+    Delete(String),
 }
 
 impl Change {
     fn topic(&self) -> &str {
         match self {
             Self::Create(topic) => &topic.name,
-            Self::SetConfigs { topic, .. } => topic,
+            Self::SetConfigs { topic, .. } | Self::Delete(topic) => topic,
         }
     }
 
-    fn is_made(&self, found: &TopicDescription) -> bool {
+    /// Whether a change shows, by what is found of its topic.
+    fn is_made(&self, found: Option<&TopicDescription>) -> bool {
+        let Some(found) = found else {
+            return matches!(self, Self::Delete(_));
+        };
         match self {
             Self::Create(_) => true,
+            Self::Delete(_) => false,
             Self::SetConfigs { configs, .. } => configs
                 .iter()
                 .all(|(key, value)| found.configs.get(key).is_some_and(|found| is_set(found, value))),
@@ -160,6 +167,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create(topic) => write!(f, "create topic {}", topic.name),
+            Self::Delete(topic) => write!(f, "delete topic {topic}"),
             Self::SetConfigs { topic, configs } => {
                 let pairs: Vec<_> = configs
                     .iter()
@@ -197,9 +205,16 @@ pub trait Brokers: Send + Sync {
         topic: &'a str,
         configs: &'a BTreeMap<String, String>,
     ) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Deletes a topic with its records. One that does not exist is no error.
+    fn delete<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), Error>>;
 }
 
 impl Brokers for Admin {
+    fn delete<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.delete(topic))
+    }
+
     fn describe<'a>(
         &'a self,
         names: &'a [String],
@@ -291,6 +306,14 @@ impl Backend for Kafka {
         plan
     }
 
+    fn teardown(items: &[Topic], seen: &Topics) -> Vec<Change> {
+        let names = items.iter().map(|topic| &topic.name);
+        names
+            .filter(|name| seen.0.contains_key(*name))
+            .map(|name| Change::Delete(name.clone()))
+            .collect()
+    }
+
     async fn apply(&self, admin: &Self::Connection, change: &Change) -> Result<(), BackendError> {
         let result = match change {
             Change::Create(topic) => {
@@ -303,6 +326,7 @@ impl Backend for Kafka {
                 admin.create(&spec).await
             }
             Change::SetConfigs { topic, configs } => admin.set_configs(topic, configs).await,
+            Change::Delete(topic) => admin.delete(topic).await,
         };
         let failed = |error| BackendError {
             reason: Reason::TopicFailed,
@@ -319,11 +343,7 @@ async fn settle(admin: &dyn Brokers, change: &Change) -> Result<(), Error> {
     let deadline = tokio::time::Instant::now() + SETTLE_TIMEOUT;
     loop {
         let seen = admin.describe(&names).await?;
-        if seen
-            .get(change.topic())
-            .is_some_and(|topic| change.is_made(topic))
-            || tokio::time::Instant::now() > deadline
-        {
+        if change.is_made(seen.get(change.topic())) || tokio::time::Instant::now() > deadline {
             return Ok(());
         }
         tokio::time::sleep(SETTLE_INTERVAL).await;

@@ -1,5 +1,6 @@
 //! Systems outside Kubernetes. Each is a [`Backend`]: one batched read, a pure plan, and changes that may be repeated.
 
+mod breaker;
 pub mod kafka;
 mod poll;
 pub mod registry;
@@ -120,6 +121,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Decides what has to change. Pure.
     fn plan(items: &[Self::Item], seen: &Self::Seen) -> BackendPlan<Self::Change>;
+
+    /// Decides what has to go when the items are not wanted any more. Pure.
+    fn teardown(items: &[Self::Item], seen: &Self::Seen) -> Vec<Self::Change>;
 
     /// Makes a change. Repeating it does no harm.
     fn apply(

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use self::interests::{Interests, Which};
+use super::breaker::Breaker;
 use super::{Backend, BackendError, CALL_TIMEOUT, Reading};
 use crate::api::LogisticsPlatform;
 use crate::jitter::jitter;
@@ -43,6 +44,7 @@ struct Poll<B: Backend> {
     connection: Mutex<Option<Arc<B::Connection>>>,
     /// Reads that were begun: a reading never replaces one of a read that began later.
     reads: AtomicU64,
+    breaker: Mutex<Breaker>,
     wake: Notify,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -93,6 +95,9 @@ impl<B: Backend> Poller<B> {
             let used = lock(&poll.interests).leave(platform);
             if !used && let Some(task) = lock(&poll.task).take() {
                 task.abort();
+                if lock(&poll.breaker).is_open() {
+                    self.metrics.circuit(B::NAME, false);
+                }
             }
             used
         });
@@ -126,13 +131,38 @@ impl<B: Backend> Poller<B> {
         let poll = lock(&self.polls).get(target).cloned();
         let Some(poll) = poll else { return Ok(()) };
         let connection = poll.connection(&*self.backend)?;
+        if let Err(left) = lock(&poll.breaker).allow(Instant::now()) {
+            return Err(BackendError {
+                reason: Reason::Unreachable,
+                message: format!(
+                    "{change}: held back, as the last calls were not answered; one is tried again in {} s",
+                    left.as_secs().max(1)
+                ),
+            });
+        }
         let limit = permit.within(CALL_TIMEOUT);
-        match tokio::time::timeout(limit, self.backend.apply(&connection, change)).await {
+        let result = match tokio::time::timeout(limit, self.backend.apply(&connection, change)).await {
             Ok(result) => result,
             Err(_) => Err(BackendError {
                 reason: Reason::Timeout,
                 message: format!("{change}: no answer within {} s", limit.as_secs()),
             }),
+        };
+        self.judge(&poll, result.as_ref().err());
+        result
+    }
+
+    /// Opens or closes the circuit of a backend by how a call ended. A refusal is an answer.
+    fn judge(&self, poll: &Poll<B>, error: Option<&BackendError>) {
+        let mut breaker = lock(&poll.breaker);
+        let before = breaker.is_open();
+        match error.map(|error| error.reason) {
+            Some(Reason::Timeout | Reason::Unreachable) => breaker.failed(Instant::now()),
+            _ => breaker.answered(),
+        }
+        let after = breaker.is_open();
+        if before != after {
+            self.metrics.circuit(B::NAME, after);
         }
     }
 
@@ -142,6 +172,7 @@ impl<B: Backend> Poller<B> {
             interests: Mutex::default(),
             connection: Mutex::default(),
             reads: AtomicU64::default(),
+            breaker: Mutex::default(),
             wake: Notify::new(),
             task: Mutex::default(),
         });

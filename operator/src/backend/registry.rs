@@ -48,6 +48,19 @@ pub fn wanted(valid: &ValidPlatform) -> Vec<Subject> {
     topics::ALL.iter().filter_map(subject).collect()
 }
 
+/// Whether a subject is that of a topic, whose full name is given.
+#[must_use]
+pub fn is_of(subject: &Subject, topic: &str) -> bool {
+    topics::ALL
+        .iter()
+        .filter_map(|known| {
+            topic
+                .strip_suffix(known.name)
+                .and_then(|prefix| known.subject(prefix))
+        })
+        .any(|name| name == subject.name)
+}
+
 /// What is known about one subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectState {
@@ -80,12 +93,15 @@ pub enum Change {
     Register(Subject),
     /// The compatibility differs.
     SetCompatibility(Subject),
+    /// The subject belongs to a platform that is deleted.
+    Delete(String),
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Register(subject) => write!(f, "register the schema of subject {}", subject.name),
+            Self::Delete(name) => write!(f, "delete subject {name}"),
             Self::SetCompatibility(subject) => {
                 write!(
                     f,
@@ -292,8 +308,18 @@ impl Backend for Registry {
         plan
     }
 
+    fn teardown(items: &[Subject], seen: &Subjects) -> Vec<Change> {
+        let exists = |name: &String| seen.0.get(name).is_some_and(|state| state.exists);
+        let names = items.iter().map(|subject| &subject.name);
+        names
+            .filter(|name| exists(name))
+            .map(|name| Change::Delete(name.clone()))
+            .collect()
+    }
+
     async fn apply(&self, connection: &Self::Connection, change: &Change) -> Result<(), BackendError> {
         let (method, path, body) = match change {
+            Change::Delete(name) => return delete(&**connection, name).await,
             Change::Register(subject) => {
                 let schema = json!({"schema": subject.schema, "schemaType": "AVRO"});
                 (
@@ -323,6 +349,19 @@ impl Backend for Registry {
             _ => Ok(()),
         }
     }
+}
+
+/// Deletes a subject with all its schemas: the Confluent API asks for it twice, and a registry that does it at once has
+/// nothing left the second time.
+async fn delete(http: &dyn Http, name: &str) -> Result<(), BackendError> {
+    for query in ["", "?permanent=true"] {
+        let path = format!("/subjects/{name}{query}");
+        let (status, body) = http.call(Method::DELETE, &path, None).await?;
+        if !status.is_success() && status != StatusCode::NOT_FOUND {
+            return Err(refused(&path, status, &body));
+        }
+    }
+    Ok(())
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(path: &str, body: &[u8]) -> Result<T, BackendError> {

@@ -33,6 +33,7 @@ pub fn offline(valid: &ValidPlatform) -> Vec<Value> {
         optional: ChildKind::OPTIONAL.into(),
         accepted: BTreeMap::new(),
         fights: BTreeMap::new(),
+        lost: BTreeMap::new(),
         now: Timestamp::UNIX_EPOCH,
     };
     let release = settled(valid, &credentials);

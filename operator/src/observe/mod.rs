@@ -4,6 +4,7 @@
 mod accepted;
 mod cache;
 mod observed;
+mod optional;
 mod packed;
 mod references;
 mod scope;
@@ -12,13 +13,14 @@ mod watch;
 pub use accepted::Accepted;
 pub use cache::Cache;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube_runtime::reflector::ObjectRef;
 use logistics_kafka_admin::Trust;
 pub use observed::{Children, Observed};
+pub(crate) use optional::follow as follow_optional;
 pub(crate) use references::watch_references;
 pub use references::{RefKind, Reference, References};
 pub use scope::{Area, Scope, ScopeError};
@@ -31,6 +33,7 @@ use crate::backend::kafka::{self, Kafka};
 use crate::backend::registry::{self, Registry};
 use crate::backend::{Outside, Poller, Reading, Trigger};
 use crate::child::ChildKind;
+use crate::claims::Claims;
 use crate::fight::Fights;
 use crate::telemetry::Metrics;
 use crate::validate::{ValidPlatform, ValidTls};
@@ -41,6 +44,8 @@ pub struct Sources {
     pub cache: Cache,
     /// What the API server makes of our objects.
     pub accepted: Accepted,
+    /// What only one platform may have.
+    pub claims: Arc<Claims>,
     /// Who else changes our fields.
     pub fights: Fights,
     /// The optional kinds that the cluster has.
@@ -74,6 +79,7 @@ impl Sources {
         Self {
             cache: Cache::default(),
             accepted: Accepted::default(),
+            claims: Arc::default(),
             fights: Fights::default(),
             optional: Mutex::default(),
             references: References::new(client, trigger.clone()),
@@ -143,6 +149,7 @@ impl Sources {
         let observed = Observed {
             accepted: self.accepted.of(namespace, children.keys()),
             fights: self.fights.of(platform, Instant::now()),
+            lost: self.claims.lost(platform),
             children,
             optional,
             missing,

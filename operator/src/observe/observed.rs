@@ -9,6 +9,7 @@ use crate::backend::Reading;
 use crate::backend::kafka::Topics;
 use crate::backend::registry::Subjects;
 use crate::child::{ChildId, ChildKind, Live};
+use crate::claims::Claim;
 use crate::fight::Fight;
 use crate::plan::Difference;
 
@@ -34,6 +35,8 @@ pub struct Observed {
     pub accepted: BTreeMap<ChildId, Vec<Difference>>,
     /// The objects whose fields somebody else keeps changing.
     pub fights: BTreeMap<ChildId, Fight>,
+    /// What an older platform has that this one claims, with that platform as `namespace/name`.
+    pub lost: BTreeMap<Claim, String>,
     /// The time of the decision.
     pub now: Timestamp,
 }
@@ -43,6 +46,31 @@ impl Observed {
     #[must_use]
     pub fn child(&self, kind: ChildKind, name: &str) -> Option<&Live> {
         self.children.get(&ChildId::new(kind, name)).map(Arc::as_ref)
+    }
+
+    /// The topics that belong to an older platform, with that platform.
+    pub fn topic_owners(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lost.iter().filter_map(|(claim, owner)| match claim {
+            Claim::Topic { name, .. } => Some((name.as_str(), owner.as_str())),
+            Claim::Database { .. } => None,
+        })
+    }
+
+    /// The older platform that a topic belongs to.
+    #[must_use]
+    pub fn topic_owner(&self, topic: &str) -> Option<&str> {
+        self.topic_owners()
+            .find(|(name, _)| *name == topic)
+            .map(|(_, owner)| owner)
+    }
+
+    /// The older platform that the database belongs to.
+    #[must_use]
+    pub fn database_owner(&self) -> Option<&str> {
+        self.lost
+            .iter()
+            .find(|(claim, _)| matches!(claim, Claim::Database { .. }))
+            .map(|(_, owner)| owner.as_str())
     }
 
     /// All children of a kind.

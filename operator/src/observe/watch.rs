@@ -19,6 +19,7 @@ use super::{Area, Scope, Sources};
 use crate::api::LogisticsPlatform;
 use crate::backend::Trigger;
 use crate::child::{ChildKind, LAST_APPLIED, Live};
+use crate::claims::Claims;
 use crate::names::{MANAGED_BY, MANAGER};
 use crate::retry_after;
 use crate::telemetry::Health;
@@ -118,10 +119,13 @@ fn take_over(
 pub struct Platforms {
     writer: Mutex<Writer<LogisticsPlatform>>,
     reader: Store<LogisticsPlatform>,
+    claims: Arc<Claims>,
 }
 
-impl Default for Platforms {
-    fn default() -> Self {
+impl Platforms {
+    /// No platforms yet; what they claim is noted in `claims`.
+    #[must_use]
+    pub fn new(claims: Arc<Claims>) -> Self {
         let mut writer = Writer::<LogisticsPlatform>::default();
         // Whoever reads need not wait: Health tells when all lists are complete.
         writer.apply_watcher_event(&Event::Init);
@@ -129,23 +133,28 @@ impl Default for Platforms {
         Self {
             reader: writer.as_reader(),
             writer: Mutex::new(writer),
+            claims,
         }
     }
-}
 
-impl Platforms {
     /// What is known, for readers.
     #[must_use]
     pub fn reader(&self) -> Store<LogisticsPlatform> {
         self.reader.clone()
     }
 
-    fn put(&self, platform: LogisticsPlatform) {
+    /// Takes a platform over; returns the others that this concerns.
+    fn put(&self, platform: LogisticsPlatform) -> Vec<ObjectRef<LogisticsPlatform>> {
+        let concerned = self.claims.note(&platform);
         self.write(&Event::Apply(platform));
+        concerned
     }
 
-    fn remove(&self, platform: LogisticsPlatform) {
+    /// Takes a platform out; returns the others that this concerns.
+    fn remove(&self, platform: LogisticsPlatform) -> Vec<ObjectRef<LogisticsPlatform>> {
+        let concerned = self.claims.forget(&ObjectRef::from_obj(&platform));
         self.write(&Event::Delete(platform));
+        concerned
     }
 
     fn write(&self, event: &Event<LogisticsPlatform>) {
@@ -202,18 +211,18 @@ pub async fn watch_platforms(
                 if listing {
                     listed.insert(key.clone());
                 }
-                platforms.put(platform);
+                platforms.put(platform).into_iter().for_each(&*trigger);
                 trigger(key);
             }
             Event::Delete(platform) => {
                 let key = ObjectRef::from_obj(&platform);
-                platforms.remove(platform);
+                platforms.remove(platform).into_iter().for_each(&*trigger);
                 forget(&key);
             }
             Event::InitDone => {
                 for gone in platforms.unlisted(&area, &listed) {
                     let key = ObjectRef::from_obj(&*gone);
-                    platforms.remove((*gone).clone());
+                    platforms.remove((*gone).clone()).into_iter().for_each(&*trigger);
                     forget(&key);
                 }
                 listed.clear();

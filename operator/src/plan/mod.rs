@@ -137,10 +137,17 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     }
     prune(desired, observed, &mut plan);
     if let Reading::Seen(topics) = &observed.kafka {
-        plan.kafka = Kafka::plan(&desired.topics, topics);
+        let lost = |topic: &&kafka::Topic| observed.topic_owner(&topic.name).is_none();
+        let ours: Vec<_> = desired.topics.iter().filter(lost).cloned().collect();
+        plan.kafka = Kafka::plan(&ours, topics);
     }
     if let Reading::Seen(subjects) = &observed.registry {
-        plan.registry = Registry::plan(&desired.subjects, subjects);
+        // A topic's schema is its owner's too.
+        let ours: Vec<_> = match observed.topic_owners().next() {
+            None => desired.subjects.clone(),
+            Some(_) => Vec::new(),
+        };
+        plan.registry = Registry::plan(&ours, subjects);
     }
     plan
 }

@@ -101,6 +101,12 @@ fn preparation(valid: &ValidPlatform, observed: &Observed) -> Option<String> {
     if let Some(missing) = observed.missing.first() {
         return Some(missing.clone());
     }
+    if observed.topic_owners().next().is_some() {
+        return Some("a topic belongs to another platform, see the condition KafkaReady".into());
+    }
+    if observed.database_owner().is_some() {
+        return Some("the database belongs to another platform, see the condition DatabaseReady".into());
+    }
     if !observed.looked_up {
         return Some("what the spec refers to is being looked up".into());
     }

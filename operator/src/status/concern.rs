@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use logistics_schemas::Workload;
 
-use super::{Conditions, Facts};
+use super::{Conditions, Facts, optional};
 use crate::backend::{BackendError, Reading, Refused};
 use crate::child::ChildKind;
 use crate::names::Names;
@@ -35,19 +35,28 @@ pub(super) fn all(facts: Facts<'_>, conditions: &mut Conditions) {
     for (kind, finding) in CONCERNS.into_iter().zip(&findings) {
         conditions.set(kind, finding.status, finding.reason, &finding.message);
     }
+    for (kind, finding) in [
+        ("MonitoringReady", optional::monitoring(facts)),
+        ("ScalingReady", optional::scaling(facts)),
+    ] {
+        match finding {
+            Some(finding) => conditions.set(kind, finding.status, finding.reason, &finding.message),
+            None => conditions.clear(kind),
+        }
+    }
 }
 
 /// What is said about a concern.
-struct Finding {
-    status: Option<bool>,
-    reason: Reason,
-    message: String,
+pub(super) struct Finding {
+    pub(super) status: Option<bool>,
+    pub(super) reason: Reason,
+    pub(super) message: String,
     /// Whether the platform is worse than it should be, and does not get better by waiting alone.
     wrong: bool,
 }
 
 impl Finding {
-    fn good(reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn good(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             status: Some(true),
             reason,
@@ -65,7 +74,7 @@ impl Finding {
         }
     }
 
-    fn wrong(reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn wrong(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             status: Some(false),
             reason,
@@ -115,6 +124,12 @@ fn refusals(refused: &[Refused]) -> Option<Finding> {
 }
 
 fn kafka(facts: Facts<'_>) -> Finding {
+    if let Some((topic, owner)) = facts.observed.topic_owners().next() {
+        let message = format!(
+            "topic {topic} belongs to LogisticsPlatform {owner}, which is older; set another spec.kafka.topicPrefix"
+        );
+        return Finding::wrong(Reason::TopicConflict, message);
+    }
     if let Some(finding) = outside(
         &facts.observed.kafka,
         facts.applied.kafka_error.as_ref(),
@@ -162,6 +177,14 @@ fn schemas(facts: Facts<'_>) -> Finding {
 }
 
 fn database(facts: Facts<'_>) -> Finding {
+    if let Some(owner) = facts.observed.database_owner() {
+        let database = &facts.valid.database;
+        let message = format!(
+            "database {} on {} belongs to LogisticsPlatform {owner}, which is older; set another spec.database.name",
+            database.name, database.host
+        );
+        return Finding::wrong(Reason::DatabaseConflict, message);
+    }
     let names = Names(&facts.valid.identity);
     let job = names.migrate_job(&facts.release.migration_hash);
     let logs = format!("kubectl logs -n {} job/{job}", facts.valid.identity.namespace);

@@ -51,6 +51,11 @@ impl Conditions {
         });
     }
 
+    /// Takes a condition out that has nothing to say any more.
+    pub fn clear(&mut self, kind: &str) {
+        self.former.retain(|condition| condition.type_ != kind);
+    }
+
     /// A condition as it was before, if it was about the same generation of the spec.
     #[must_use]
     pub fn former(&self, kind: &str) -> Option<&Condition> {

@@ -3,6 +3,7 @@
 mod concern;
 mod conditions;
 mod lists;
+mod optional;
 
 pub use conditions::Conditions;
 use k8s_openapi::jiff::Timestamp;
@@ -76,6 +77,19 @@ pub fn invalid(
         "nothing is changed while the spec is invalid",
     );
     conditions.set("Degraded", Some(true), Reason::InvalidSpec, &message);
+    PlatformStatus {
+        observed_generation: Some(generation),
+        conditions: conditions.finish(),
+        ..former.clone()
+    }
+}
+
+/// The status of a platform that is being deleted and waits.
+#[must_use]
+pub fn deleting(waits_for: &str, generation: i64, former: &PlatformStatus, now: Timestamp) -> PlatformStatus {
+    let mut conditions = Conditions::new(&former.conditions, generation, now);
+    conditions.set("Ready", Some(false), Reason::Deleting, waits_for);
+    conditions.set("Progressing", Some(true), Reason::Deleting, waits_for);
     PlatformStatus {
         observed_generation: Some(generation),
         conditions: conditions.finish(),

@@ -19,6 +19,7 @@ pub struct Metrics {
     errors: Family<StepLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     polls: Family<PollLabels, Counter>,
+    circuits: Family<BackendLabels, Gauge>,
     platforms: Gauge,
     leader: Gauge,
     lease_transitions: Family<EventLabels, Counter>,
@@ -50,6 +51,11 @@ struct RequestLabels {
 struct PollLabels {
     backend: &'static str,
     result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BackendLabels {
+    backend: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -102,6 +108,12 @@ impl Metrics {
             "Reads of backends by result: ok, error",
             polls.clone(),
         );
+        let circuits = Family::<BackendLabels, Gauge>::default();
+        registry.register(
+            "backend_circuits_open",
+            "Backends to which changes are held back because they did not answer",
+            circuits.clone(),
+        );
         let platforms = Gauge::default();
         registry.register(
             "platforms",
@@ -141,6 +153,7 @@ impl Metrics {
             errors,
             requests,
             polls,
+            circuits,
             platforms,
             leader,
             lease_transitions,
@@ -172,7 +185,7 @@ impl Metrics {
     /// All requests that were sent to the Kubernetes API.
     #[must_use]
     pub fn requests_total(&self) -> u64 {
-        let verbs = ["create", "apply", "delete", "get", "status", "event"];
+        let verbs = ["create", "apply", "patch", "delete", "get", "status", "event"];
         let kinds = crate::child::ChildKind::ALL
             .into_iter()
             .map(crate::child::ChildKind::name);
@@ -187,6 +200,16 @@ impl Metrics {
     pub fn poll(&self, backend: &'static str, ok: bool) {
         let result = if ok { "ok" } else { "error" };
         self.polls.get_or_create(&PollLabels { backend, result }).inc();
+    }
+
+    /// The circuit of a backend opens, or closes.
+    pub fn circuit(&self, backend: &'static str, open: bool) {
+        let circuits = self.circuits.get_or_create(&BackendLabels { backend });
+        if open {
+            circuits.inc();
+        } else {
+            circuits.dec();
+        }
     }
 
     /// How many platforms are watched.

@@ -6,6 +6,7 @@ mod children;
 mod definition;
 mod faults;
 mod leader;
+mod manners;
 mod namespaces;
 #[path = "../testbed/platforms.rs"]
 mod platforms;

@@ -260,6 +260,8 @@ impl Site {
         spec["schemaRegistry"]["url"] = registry.url.as_str().into();
         spec["schemaRegistry"]["tls"] = plain;
         spec["database"]["tls"] = json!({});
+        // Of two platforms with one database only the older one runs.
+        spec["database"]["name"] = self.namespace.as_str().into();
         Ok(sample)
     }
 
