@@ -14,7 +14,7 @@ use crate::backend::{Backend, BackendError, Poller, Reading};
 use crate::child::{ChildId, ChildKind, Live};
 use crate::leader::Leadership;
 use crate::observe::{Observed, Sources, Targets};
-use crate::plan::{Action, Blocked, Change, Difference, Plan, differences};
+use crate::plan::{Action, Blocked, Change, Difference, Plan, differences, surplus};
 use crate::validate::ValidPlatform;
 
 pub use kubernetes::Kubernetes;
@@ -165,7 +165,8 @@ async fn apply_children(
 /// Notes what the API server made of an object.
 fn accept(sources: &Sources, valid: &ValidPlatform, wanted: &Value, live: Option<&Live>) {
     if let Some(live) = live {
-        let remaining = differences(wanted, &live.object);
+        let mut remaining = differences(wanted, &live.object);
+        remaining.extend(surplus(wanted, &live.object));
         if !remaining.is_empty() {
             debug!(id = %live.id, ?remaining, "the API server keeps it otherwise");
         }

@@ -130,7 +130,7 @@ async fn an_optional_kind_is_used_when_it_appears() -> Result<()> {
     let monitor = eventually("a PodMonitor", || async {
         match monitors.get_opt("acme").await {
             Ok(found) => Ok(found),
-            Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(None),
+            Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(None),
             Err(error) => Err(error.into()),
         }
     })
