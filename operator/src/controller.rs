@@ -250,10 +250,9 @@ impl Walks {
             let every = {
                 let trigger = trigger.clone();
                 move || {
-                    reader
-                        .state()
-                        .iter()
-                        .for_each(|platform| trigger(ObjectRef::from_obj(&**platform)))
+                    for platform in reader.state() {
+                        trigger(ObjectRef::from_obj(&*platform));
+                    }
                 }
             };
             watches.spawn(follow_optional(

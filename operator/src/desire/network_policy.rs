@@ -26,7 +26,7 @@ pub(super) fn policies(context: Context<'_>) -> Vec<Child> {
                 context,
                 workload.name(),
                 names.workload(workload),
-                ingress(policy),
+                &ingress(policy),
                 policy,
                 &ports,
             )
@@ -37,7 +37,7 @@ pub(super) fn policies(context: Context<'_>) -> Vec<Child> {
         context,
         MIGRATE,
         names.migrate(),
-        json!([]),
+        &json!([]),
         policy,
         &ports,
     ));
@@ -48,7 +48,7 @@ fn child(
     context: Context<'_>,
     component: &str,
     name: String,
-    ingress: Value,
+    ingress: &Value,
     policy: &ValidNetworkPolicy,
     ports: &BTreeSet<u16>,
 ) -> Child {

@@ -53,7 +53,7 @@ pub(crate) async fn follow(
                 continue;
             }
         };
-        if present == !watches.is_empty() {
+        if present != watches.is_empty() {
             continue;
         }
         if present {

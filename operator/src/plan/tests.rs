@@ -200,7 +200,7 @@ fn an_autoscaler_takes_over_and_gives_back() {
         &json!({"f:spec": {"f:replicas": {}}}),
     );
     cluster.edit(ChildKind::Deployment, &name, |live| {
-        live["spec"]["replicas"] = json!(3)
+        live["spec"]["replicas"] = json!(3);
     });
     let (_, desired) = cluster.decide(&scaled);
     let changes = plan(&desired, &cluster.observed).children;
@@ -216,7 +216,7 @@ fn an_autoscaler_takes_over_and_gives_back() {
     // What the autoscaler, or somebody by hand, makes of it then is none of our business.
     cluster.own(ChildKind::Deployment, &name, &json!({}));
     cluster.edit(ChildKind::Deployment, &name, |live| {
-        live["spec"]["replicas"] = json!(7)
+        live["spec"]["replicas"] = json!(7);
     });
     let (_, desired) = cluster.decide(&scaled);
     assert!(plan(&desired, &cluster.observed).is_empty());
@@ -260,7 +260,7 @@ fn an_accepted_difference_is_not_applied_again() {
     cluster.observed.accepted.insert(id.clone(), differences);
     assert!(plan(&desired, &cluster.observed).is_empty());
     cluster.edit(id.kind, &name, |live| {
-        live["spec"]["type"] = json!("LoadBalancer")
+        live["spec"]["type"] = json!("LoadBalancer");
     });
     assert_eq!(
         plan(&desired, &cluster.observed).children.len(),
@@ -293,7 +293,7 @@ fn a_field_that_is_fought_for_is_left_alone_and_others_are_not() {
         "{held:?}"
     );
     cluster.edit(id.kind, &name, |live| {
-        live["metadata"]["labels"]["app.kubernetes.io/name"] = json!("x")
+        live["metadata"]["labels"]["app.kubernetes.io/name"] = json!("x");
     });
     assert_eq!(plan(&desired, &cluster.observed).children.len(), 1);
 }

@@ -23,6 +23,7 @@ fn the_sample_is_valid_and_complete() {
 
 /// Each edit makes exactly one thing wrong, in the field that is named.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: one row for each rule")]
 fn every_error_names_its_field() {
     let cases: [(&str, Edit); 36] = [
         ("metadata.name", |p| p.metadata.name = Some("Acme".into())),
@@ -79,20 +80,20 @@ fn every_error_names_its_field() {
             p.spec.workloads.shipment.disruption.max_unavailable = 0;
         }),
         ("spec.workloads.tracking.autoscaling.maxReplicas", |p| {
-            scale(p, 4, 3, None)
+            scale(p, 4, 3, None);
         }),
         ("spec.workloads.tracking.autoscaling.minReplicas", |p| {
-            scale(p, 0, 3, None)
+            scale(p, 0, 3, None);
         }),
         ("spec.workloads.tracking.autoscaling.cpu", |p| {
-            scale(p, 1, 3, Some(0))
+            scale(p, 1, 3, Some(0));
         }),
         ("spec.workloads.tracking.autoscaling.cpu", |p| {
             scale(p, 1, 3, Some(50));
             p.spec.workloads.tracking.resources = Resources::default();
         }),
         ("spec.workloads.shipment.podTemplate.kind", |p| {
-            overlay(p, json!({"kind": "Pod"}))
+            overlay(p, json!({"kind": "Pod"}));
         }),
         (
             "spec.workloads.shipment.podTemplate.metadata.labels[app.kubernetes.io/instance]",
