@@ -23,6 +23,7 @@ fn eventful() -> (Arc<Health>, Arc<Metrics>) {
     metrics.request("apply", "Deployment");
     metrics.poll("kafka", true);
     metrics.poll("kafka", false);
+    metrics.circuit("kafka", true);
     metrics.platforms(3);
     metrics.platforms_failing(1);
     metrics.leads(true);
