@@ -12,6 +12,7 @@ use dev_e2e::{children, wait};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
+use serde_json::json;
 
 const CHART: &str = "charts/logistics-operator";
 const GONE_LIMIT: Duration = Duration::from_secs(30);
@@ -78,13 +79,22 @@ async fn the_operator_may_be_uninstalled_before_its_platforms() -> Result<()> {
     let stage = Stage::ready().await?;
     let pods = stage.pod_states(MAIN).await?;
     for site in [TWIN, NEIGHBOUR] {
-        // They need not become Ready: children are there at once.
-        stage.apply(&stage.prepare(site).await?).await?;
+        // They need not become Ready: children are there at once. Their deletion has to wait for the operator, which then
+        // is not there any more.
+        let mut platform = stage.prepare(site).await?;
+        platform["spec"]["deletionPolicy"] = json!("Delete");
+        stage.apply(&platform).await?;
     }
     for site in [TWIN, NEIGHBOUR] {
-        wait::until(&format!("children of {site:?}"), REST_LIMIT, || async {
-            Ok((children::all(&stage.client, site).await?.len() > 3).then_some(()))
-        })
+        let platforms = platform::api(&stage.client, site.namespace);
+        wait::until(
+            &format!("children and finalizer of {site:?}"),
+            REST_LIMIT,
+            || async {
+                let held = !platforms.get(site.name).await?.finalizers().is_empty();
+                Ok((held && children::all(&stage.client, site).await?.len() > 3).then_some(()))
+            },
+        )
         .await?;
     }
     stage

@@ -3,6 +3,7 @@
 mod api_server;
 mod autoscaling;
 mod backends;
+mod conflicts;
 mod copies;
 mod crashes;
 mod deletion;
@@ -11,6 +12,7 @@ mod fights;
 mod interrupted;
 mod leaders;
 mod lifecycle;
+mod optional;
 mod refusals;
 mod rest;
 mod rollout;
