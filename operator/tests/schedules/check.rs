@@ -83,6 +83,7 @@ fn platform(world: &World, systems: &Systems, name: &str) {
         optional: BTreeSet::new(),
         accepted: BTreeMap::new(),
         fights: BTreeMap::new(),
+        lost: BTreeMap::new(),
         now: Timestamp::now(),
     };
     let names = Names(&valid.identity);

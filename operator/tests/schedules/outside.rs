@@ -202,6 +202,18 @@ impl Brokers for Link {
                 .ok_or_else(|| unanswered("configuration"))
         })
     }
+
+    fn delete<'a>(&'a self, topic: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let delete = || {
+                lock(&self.systems.topics).remove(topic);
+            };
+            let what = format!("delete topic {topic}");
+            self.act(&what, true, delete)
+                .await
+                .ok_or_else(|| unanswered("deletion"))
+        })
+    }
 }
 
 impl Http for Link {

@@ -150,6 +150,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what a read yields")]
     fn found(names: &[&str]) -> Result<Subjects, BackendError> {
         let state = SubjectState {
             exists: true,
