@@ -1,4 +1,4 @@
-//! Plays the controllers of Deployments, ReplicaSets and Jobs: what is wanted is so at once. It also sees when which
+//! Plays the controllers of Deployments, `ReplicaSet`s and Jobs: what is wanted is so at once. It also sees when which
 //! object changed.
 
 use std::collections::{HashMap, HashSet};

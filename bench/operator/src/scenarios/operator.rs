@@ -92,12 +92,12 @@ impl Operator {
     /// Waits until so much was reconciled, and nothing is any more.
     pub(super) async fn until_reconciled(&self, least: f64) -> Result<Instant> {
         let start = Instant::now();
-        let (mut seen, mut last) = (self.reconciles().await?, Instant::now());
-        while last.elapsed() < QUIET || seen < least {
+        let (mut count, mut last) = (self.reconciles().await?, Instant::now());
+        while last.elapsed() < QUIET || count < least {
             tokio::time::sleep(PAUSE).await;
             let now = self.reconciles().await?;
-            if now > seen {
-                (seen, last) = (now, Instant::now());
+            if now > count {
+                (count, last) = (now, Instant::now());
             }
             if start.elapsed() > PATIENCE {
                 bail!("the operator never comes to rest");

@@ -128,7 +128,7 @@ impl Topics {
                 return result.with_error_code(EXISTS);
             }
             let config = |config: &kafka_protocol::messages::create_topics_request::CreatableTopicConfig| {
-                let value = config.value.as_ref().map(|value| value.to_string());
+                let value = config.value.as_ref().map(ToString::to_string);
                 (config.name.to_string(), value.unwrap_or_default())
             };
             let topic = Topic {
