@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use kube::Config;
 use kube::client::ClientBuilder;
+use kube::{Client, Config};
 use logistics_operator::admission::rotation::Lifetimes;
 use logistics_operator::admission::{Certified, Webhook};
 use logistics_operator::backend::Outside;
