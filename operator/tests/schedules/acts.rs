@@ -130,6 +130,8 @@ impl Others {
             .expect("the sample is YAML");
         sample["metadata"] = json!({"name": name, "namespace": NAMESPACE});
         sample["spec"]["kafka"]["topicPrefix"] = format!("{NAMESPACE}-{name}.").into();
+        // Of two platforms with one database only the older one runs.
+        sample["spec"]["database"]["name"] = format!("{NAMESPACE}-{name}").into();
         self.needs_migration(1);
         self.note(format_args!("platform {name} is made"));
         self.world.monitor.anew(name);
