@@ -16,6 +16,7 @@ use tracing::{debug, info};
 use super::{Scope, Sources, watch_children};
 use crate::backend::Trigger;
 use crate::child::ChildKind;
+use crate::retry_after;
 use crate::telemetry::Health;
 
 /// Follows whether the cluster has a kind; never ends. `every` wakes all platforms.
@@ -50,6 +51,9 @@ pub(crate) async fn follow(
             Err(error) => {
                 // Without the right to read definitions, the kind is not used.
                 debug!(%name, %error, "the definition cannot be watched, it is tried again");
+                if let Some(pause) = retry_after::of_watch(&error) {
+                    tokio::time::sleep(pause).await;
+                }
                 continue;
             }
         };
