@@ -170,7 +170,7 @@ impl Audit {
 
     /// Counts a user's requests since the last count.
     pub(crate) async fn count(&mut self, user: &str) -> Result<Requests> {
-        // The log is written a moment after the answer.
+        // The log is written a moment after the answer, and nothing tells when all of it is there.
         tokio::time::sleep(Duration::from_millis(500)).await;
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.offset))?;

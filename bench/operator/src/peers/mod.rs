@@ -97,6 +97,7 @@ impl Peer {
 
     async fn idle(&self, report: &mut Report) -> Result<()> {
         progress(format!("{}: idle", self.name));
+        // The same time of rest for all that are compared: what a start needs is then given back.
         tokio::time::sleep(Duration::from_secs(10)).await;
         self.until_quiet().await?;
         let what = format!("memory, no {}", self.object);
@@ -146,6 +147,7 @@ impl Peer {
         };
         tokio::try_join!(applying, waiting)?;
         let took = start.elapsed().as_secs_f64();
+        // What trails behind, such as Events, is part of the cost; nothing tells when it ends.
         tokio::time::sleep(Duration::from_secs(10)).await;
         let new = f64::from(u32::try_from(all - before)?);
         let cpu = self.subject().cpu()? - cpu;

@@ -130,6 +130,7 @@ impl Bench {
     async fn idle(&mut self, report: &mut Report) -> Result<()> {
         progress("the operator with no platform");
         self.operator.until_ready().await?;
+        // The same time of rest for all that are compared: what a start needs is then given back.
         tokio::time::sleep(Duration::from_secs(10)).await;
         let rss = self.operator.subject().rss()?;
         report.aim(SUBJECT, "memory, no platform", "MiB", rss, TARGETS.idle);
