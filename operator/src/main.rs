@@ -49,30 +49,13 @@ enum Command {
     /// Takes the operator's finalizer off all platforms, so that they can be deleted without it. The chart runs it before it is
     /// uninstalled.
     #[command(after_help = "Example: logistics-operator uninstall --namespace logistics-system")]
-    Uninstall(Uninstall),
+    Uninstall(Place),
 }
 
+/// Which platforms are the operator's, and where it keeps its own objects.
 #[derive(Args)]
-struct Uninstall {
+struct Place {
     /// The only namespaces with platforms, separated by commas; all namespaces when absent.
-    #[arg(
-        long,
-        env = "LOGISTICS_WATCH_NAMESPACE",
-        value_delimiter = ',',
-        value_name = "NAMESPACE,…"
-    )]
-    watch_namespace: Vec<String>,
-    /// The namespace of the operator itself, with its Lease; by default that of its pod, or of the kubeconfig's context.
-    #[arg(long, env = "POD_NAMESPACE")]
-    namespace: Option<String>,
-    /// Name of the Lease by which one of several operators leads.
-    #[arg(long, env = "LOGISTICS_LEASE_NAME", default_value = MANAGER)]
-    lease_name: String,
-}
-
-#[derive(Args)]
-struct Run {
-    /// The only namespaces to watch, separated by commas; all namespaces when absent.
     #[arg(
         long,
         env = "LOGISTICS_WATCH_NAMESPACE",
@@ -86,6 +69,12 @@ struct Run {
     /// Name of the Lease by which one of several operators leads; others on it follow.
     #[arg(long, env = "LOGISTICS_LEASE_NAME", default_value = MANAGER)]
     lease_name: String,
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    place: Place,
     /// Where the admission webhook is served over HTTPS; nowhere when absent.
     #[arg(
         long,
@@ -120,10 +109,10 @@ fn main() -> anyhow::Result<()> {
             print!("{}", api::to_yaml()?);
             Ok(())
         }
-        Command::Uninstall(arguments) => tokio::runtime::Builder::new_current_thread()
+        Command::Uninstall(place) => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(uninstall(arguments)),
+            .block_on(uninstall(place)),
         Command::Run(run) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?
@@ -131,15 +120,15 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-async fn uninstall(arguments: Uninstall) -> anyhow::Result<()> {
-    let scope = Scope::new(arguments.watch_namespace)?;
+async fn uninstall(place: Place) -> anyhow::Result<()> {
+    let scope = Scope::new(place.watch_namespace)?;
     let telemetry = telemetry::init("info", None)?;
     install_tls()?;
     let config = cluster().await?;
-    let namespace = non_empty(arguments.namespace).unwrap_or_else(|| config.default_namespace.clone());
+    let namespace = non_empty(place.namespace).unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config)?;
     let timing = Timing::default();
-    let lease = &arguments.lease_name;
+    let lease = &place.lease_name;
     let released =
         logistics_operator::uninstall::uninstall(client, &scope, &namespace, lease, &timing).await?;
     tracing::info!(released, "platforms can be deleted without the operator");
@@ -176,13 +165,13 @@ async fn serve(run: Run) -> anyhow::Result<()> {
         Some(path) if !path.as_os_str().is_empty() => Settings::load(path)?,
         _ => Settings::default(),
     };
-    let scope = Scope::new(run.watch_namespace)?;
+    let scope = Scope::new(run.place.watch_namespace)?;
     let telemetry = telemetry::init(&run.log_level, non_empty(run.otlp_endpoint).as_deref())?;
     install_tls()?;
     let config = cluster().await?;
     let election = Election {
-        namespace: non_empty(run.namespace).unwrap_or_else(|| config.default_namespace.clone()),
-        name: run.lease_name,
+        namespace: non_empty(run.place.namespace).unwrap_or_else(|| config.default_namespace.clone()),
+        name: run.place.lease_name,
         identity: identity(),
         timing: Timing::default(),
     };

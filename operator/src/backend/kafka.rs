@@ -265,7 +265,9 @@ impl Default for Kafka {
 
 impl Backend for Kafka {
     const NAME: &'static str = "kafka";
-    const BATCH: usize = 1000;
+    const BATCH: usize = 128;
+    // One request tells of a whole batch.
+    const PACE: Duration = Duration::from_millis(1);
     type Target = Target;
     type Connection = Connection;
     type Item = Topic;
@@ -287,10 +289,6 @@ impl Backend for Kafka {
             .await
             .map(Topics)
             .map_err(|error| unreachable(&error))
-    }
-
-    fn merge(seen: &mut Topics, more: Topics) {
-        seen.0.extend(more.0);
     }
 
     fn part(items: &[Topic], seen: &Topics) -> Topics {

@@ -90,8 +90,11 @@ pub struct BackendError {
 pub trait Backend: Send + Sync + 'static {
     /// Its name in logs and metrics.
     const NAME: &'static str;
-    /// How many items are read in one call.
+    /// Of how many platforms the items are read in one call.
     const BATCH: usize;
+    /// The part of an interval that each item takes at least. With so many items that they do not fit, the interval
+    /// grows: however many platforms there are, a backend is asked no more often than this.
+    const PACE: Duration;
     /// How it is reached.
     type Target: Clone + Eq + Hash + Send + Sync + 'static;
     /// An open connection to it.
@@ -106,15 +109,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Makes a connection; it need not reach the system yet.
     fn connect(&self, target: &Self::Target) -> Result<Self::Connection, BackendError>;
 
-    /// Reads the state of all items at once.
+    /// Reads the state of some items.
     fn observe(
         &self,
         connection: &Self::Connection,
         items: &[Self::Item],
     ) -> impl Future<Output = Result<Self::Seen, BackendError>> + Send;
-
-    /// Adds what another call found.
-    fn merge(seen: &mut Self::Seen, more: Self::Seen);
 
     /// What was found about some of the items.
     fn part(items: &[Self::Item], seen: &Self::Seen) -> Self::Seen;

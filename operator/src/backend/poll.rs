@@ -188,9 +188,10 @@ impl<B: Backend> Poller<B> {
 }
 
 /// How a read ended.
+#[derive(Default)]
 struct Read {
-    /// Whether anything was to be read.
-    any: bool,
+    /// How many items were read, or should have been.
+    items: usize,
     error: Option<BackendError>,
     /// The platforms that it is news for, and those that drifted.
     concerned: Vec<ObjectRef<LogisticsPlatform>>,
@@ -207,57 +208,58 @@ impl<B: Backend> Poll<B> {
         Ok(made)
     }
 
-    /// Reads items and keeps what is found.
+    /// Reads what platforms want to know and keeps what is found: some platforms at a time, as all of it at once would
+    /// take much memory for a moment.
     async fn read(&self, backend: &B, which: &Which<'_>) -> Read {
         let turn = 1 + self.reads.fetch_add(1, Ordering::Relaxed);
-        let items = lock(&self.interests).items(which);
-        if items.is_empty() {
-            return Read {
-                any: false,
-                error: None,
-                concerned: Vec::new(),
+        let platforms = lock(&self.interests).covered(which);
+        let mut read = Read::default();
+        for platforms in platforms.chunks(B::BATCH) {
+            let items = lock(&self.interests).items(platforms);
+            let found = match read.error.clone() {
+                // Whoever comes after the one that failed would wait for its time-out too.
+                Some(error) => Err(error),
+                None => self.observe(backend, &items).await,
             };
+            let concerned = lock(&self.interests).keep(turn, &items, &found);
+            read.items += items.len();
+            read.concerned.extend(concerned);
+            read.error = found.err();
         }
-        let found = self.observe(backend, &items).await;
-        let concerned = lock(&self.interests).keep(turn, &items, &found);
-        Read {
-            any: true,
-            error: found.err(),
-            concerned,
-        }
+        read
     }
 
-    /// Reads items in as many calls as the backend needs; each has its time-out.
     async fn observe(&self, backend: &B, items: &[B::Item]) -> Result<B::Seen, BackendError> {
         let connection = self.connection(backend)?;
-        let mut all = B::Seen::default();
-        for items in items.chunks(B::BATCH) {
-            let limit = 2 * CALL_TIMEOUT;
-            let read = tokio::time::timeout(limit, backend.observe(&connection, items)).await;
-            let seen = read.map_err(|_| BackendError {
-                reason: Reason::Unreachable,
-                message: format!("no answer within {} s", limit.as_secs()),
-            })??;
-            B::merge(&mut all, seen);
-        }
-        Ok(all)
+        let limit = 2 * CALL_TIMEOUT;
+        let seen = tokio::time::timeout(limit, backend.observe(&connection, items)).await;
+        seen.map_err(|_| BackendError {
+            reason: Reason::Unreachable,
+            message: format!("no answer within {} s", limit.as_secs()),
+        })?
     }
+}
+
+/// The interval between two reads of so many items.
+fn paced(interval: Duration, pace: Duration, items: usize) -> Duration {
+    interval.max(pace.saturating_mul(u32::try_from(items).unwrap_or(u32::MAX)))
 }
 
 async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, metrics: Arc<Metrics>) {
     let mut retry = FIRST_RETRY;
     let mut turn = 0_u64;
+    let mut all = 0;
     let mut next = Instant::now();
     loop {
         let due = next <= Instant::now();
         // Whoever came since the last read does not wait for the next one, and costs only a read of its own.
         let which = if due { Which::All } else { Which::Unread };
         let Read {
-            any,
+            items,
             error,
             concerned,
         } = poll.read(&backend, &which).await;
-        if any {
+        if items > 0 {
             metrics.poll(B::NAME, error.is_none());
         }
         if let Some(error) = &error {
@@ -267,11 +269,14 @@ async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, 
             debug!(backend = B::NAME, %platform, "backend changed");
             trigger(platform);
         }
+        if due {
+            all = items;
+        }
         let interval = lock(&poll.interests).interval();
         let pause = if error.is_some() {
             retry.min(interval)
         } else {
-            interval
+            paced(interval, B::PACE, all)
         };
         if due || error.is_some() {
             // Up to a tenth less, so that backends are not read in step and the interval is still kept.
@@ -285,6 +290,20 @@ async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, 
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             () = poll.wake.notified() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_grows_with_what_is_read_in_it() {
+        let (interval, pace) = (Duration::from_secs(30), Duration::from_millis(40));
+        for (items, seconds) in [(0, 30), (300, 30), (750, 30), (3_000, 120)] {
+            let paced = paced(interval, pace, items);
+            assert_eq!(paced, Duration::from_secs(seconds), "{items} items");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -255,7 +256,9 @@ async fn state(http: &dyn Http, subject: &Subject) -> Result<SubjectState, Backe
 
 impl Backend for Registry {
     const NAME: &'static str = "schema-registry";
-    const BATCH: usize = 100;
+    const BATCH: usize = 32;
+    // Two requests for each subject: fifty a second.
+    const PACE: Duration = Duration::from_millis(40);
     type Target = Target;
     type Connection = Connection;
     type Item = Subject;
@@ -277,10 +280,6 @@ impl Backend for Registry {
         };
         let reading = stream::iter(items.to_vec()).map(read).buffer_unordered(CALLS);
         reading.try_collect().await.map(Subjects)
-    }
-
-    fn merge(seen: &mut Subjects, more: Subjects) {
-        seen.0.extend(more.0);
     }
 
     fn part(items: &[Subject], seen: &Subjects) -> Subjects {

@@ -80,15 +80,24 @@ impl<B: Backend> Interests<B> {
         intervals.min().unwrap_or(INTERVAL)
     }
 
-    /// The items that a read covers, each once.
-    pub(super) fn items(&self, which: &Which<'_>) -> Vec<B::Item> {
+    /// The platforms that a read covers.
+    pub(super) fn covered(&self, which: &Which<'_>) -> Vec<ObjectRef<LogisticsPlatform>> {
         let covered = |(platform, interest): &(&ObjectRef<LogisticsPlatform>, &Interest<B>)| match which {
             Which::All => true,
             Which::Unread => interest.known.is_none(),
             Which::Of(one) => platform == one,
         };
-        let interests = self.0.iter().filter(covered);
-        let items: HashSet<&B::Item> = interests.flat_map(|(_, interest)| &interest.items).collect();
+        self.0
+            .iter()
+            .filter(covered)
+            .map(|(platform, _)| platform.clone())
+            .collect()
+    }
+
+    /// The items of some platforms, each once.
+    pub(super) fn items(&self, platforms: &[ObjectRef<LogisticsPlatform>]) -> Vec<B::Item> {
+        let interests = platforms.iter().filter_map(|platform| self.0.get(platform));
+        let items: HashSet<&B::Item> = interests.flat_map(|interest| &interest.items).collect();
         items.into_iter().cloned().collect()
     }
 
@@ -161,6 +170,10 @@ mod tests {
         Ok(Subjects(names.iter().map(state).collect::<BTreeMap<_, _>>()))
     }
 
+    fn covered_by(interests: &Interests<Registry>, which: &Which<'_>) -> Vec<Subject> {
+        interests.items(&interests.covered(which))
+    }
+
     fn two() -> Interests<Registry> {
         let mut interests = Interests::default();
         for name in ["a", "b"] {
@@ -172,7 +185,7 @@ mod tests {
     #[test]
     fn news_about_one_platform_wakes_no_other() {
         let mut interests = two();
-        let items = interests.items(&Which::All);
+        let items = covered_by(&interests, &Which::All);
         assert_eq!(items.len(), 2);
         assert_eq!(interests.keep(1, &items, &found(&["a", "b"])).len(), 2);
         assert_eq!(interests.keep(2, &items, &found(&["a", "b"])), []);
@@ -188,14 +201,14 @@ mod tests {
     #[test]
     fn who_comes_later_costs_a_read_of_its_own() {
         let mut interests = two();
-        let items = interests.items(&Which::All);
+        let items = covered_by(&interests, &Which::All);
         interests.keep(1, &items, &found(&["a", "b"]));
         let (reading, new) = interests.want(&platform("c"), vec![subject("c")], INTERVAL);
         assert!(new && reading == Reading::Pending);
-        let items = interests.items(&Which::Unread);
+        let items = covered_by(&interests, &Which::Unread);
         assert_eq!(items, [subject("c")]);
         assert_eq!(interests.keep(2, &items, &found(&["c"])), [platform("c")]);
-        assert_eq!(interests.items(&Which::Unread), []);
+        assert_eq!(covered_by(&interests, &Which::Unread), []);
         let (reading, new) = interests.want(&platform("c"), vec![subject("c")], INTERVAL);
         assert!(!new);
         assert_eq!(reading, Reading::Seen(Arc::new(found(&["c"]).unwrap())));
@@ -204,7 +217,7 @@ mod tests {
     #[test]
     fn a_read_that_ends_late_does_not_replace_a_newer_one() {
         let mut interests = two();
-        let items = interests.items(&Which::Of(&platform("a")));
+        let items = covered_by(&interests, &Which::Of(&platform("a")));
         assert_eq!(items, [subject("a")]);
         interests.keep(2, &items, &found(&["a"]));
         assert_eq!(interests.keep(1, &items, &found(&[])), []);
@@ -217,7 +230,7 @@ mod tests {
     #[test]
     fn a_failure_is_told_once() {
         let mut interests = two();
-        let items = interests.items(&Which::All);
+        let items = covered_by(&interests, &Which::All);
         let error = BackendError {
             reason: crate::reason::Reason::Unreachable,
             message: "away".into(),
