@@ -86,7 +86,7 @@ struct Run {
     /// The Service by which the API server calls the webhook; its certificates are in the Secret of this name.
     #[arg(long, env = "LOGISTICS_WEBHOOK_SERVICE", value_name = "NAME")]
     webhook_service: Option<String>,
-    /// The ValidatingWebhookConfiguration whose authority the leader keeps current.
+    /// The `ValidatingWebhookConfiguration` whose authority the leader keeps current.
     #[arg(long, env = "LOGISTICS_WEBHOOK_CONFIGURATION", value_name = "NAME")]
     webhook_configuration: Option<String>,
     /// YAML file with what the cluster's administrator sets, such as what a namespace may have; defaults when absent.

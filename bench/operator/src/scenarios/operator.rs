@@ -15,6 +15,9 @@ const QUIET: Duration = Duration::from_secs(2);
 /// How often it is asked.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How the chart has glibc share memory between threads.
+const POOLS: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
+
 /// The operator's process.
 pub(super) struct Operator {
     pub(super) program: Program,
@@ -30,6 +33,7 @@ impl Operator {
             ("KUBECONFIG", kubeconfig.display().to_string()),
             ("POD_NAMESPACE", "default".to_owned()),
             ("POD_NAME", pod.to_owned()),
+            (POOLS.0, POOLS.1.to_owned()),
         ];
         Ok(Self {
             program: Program::start(
@@ -104,5 +108,18 @@ impl Operator {
             }
         }
         Ok(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_is_measured_as_the_chart_runs_it() {
+        let chart = include_str!("../../../../charts/logistics-operator/templates/deployment.yaml");
+        let (name, value) = POOLS;
+        let set = format!("- name: {name}\n              value: \"{value}\"\n");
+        assert!(chart.contains(&set), "{set}");
     }
 }
