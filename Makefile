@@ -19,7 +19,7 @@ help: ## Show this list
 demo: ## Bring everything up and send real shipments (KUBECONFIG=… REGISTRY=…: on your own cluster)
 	@dev/demo.sh
 
-test: ## Run every test, the end-to-end ones on a real cluster
+test: ## Run the lints and every test, the end-to-end ones on a real cluster
 	@dev/test.sh
 
 judges: ## Show the chart, the samples and all that is rendered to independent judges (needs no cluster)

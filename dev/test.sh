@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test: first those that need no cluster, then the end-to-end ones on a cluster that is taken down in any case.
+# The lints and every test: first those that need no cluster, then the end-to-end ones on a cluster that is taken down in any case.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,6 +26,7 @@ run() {
 
 dev/prerequisites.sh
 trap finish EXIT
+dev/lint.sh
 dev tools cluster judges
 run cargo test --no-fail-fast --workspace --exclude dev-e2e
 dev images

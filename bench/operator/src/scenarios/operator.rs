@@ -94,10 +94,10 @@ impl Operator {
     }
 
     /// Waits until so much was reconciled, and nothing is any more.
-    pub(super) async fn until_reconciled(&self, least: f64) -> Result<Instant> {
+    pub(super) async fn until_reconciled(&self, enough: f64) -> Result<Instant> {
         let start = Instant::now();
         let (mut count, mut last) = (self.reconciles().await?, Instant::now());
-        while last.elapsed() < QUIET || count < least {
+        while last.elapsed() < QUIET || count < enough {
             tokio::time::sleep(PAUSE).await;
             let now = self.reconciles().await?;
             if now > count {
