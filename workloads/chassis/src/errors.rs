@@ -1,6 +1,7 @@
 //! Errors of a service as gRPC statuses: what the caller can act on is told, the rest is only logged.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -35,7 +36,7 @@ pub enum ServiceError {
     },
     /// The database does not answer: `UNAVAILABLE`; nothing is said of why.
     #[error("the database is away: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// Anything else: `INTERNAL`; nothing is said of why.
     #[error("{what}: {source}")]
     Internal {
@@ -59,7 +60,7 @@ impl ServiceError {
 impl From<sqlx::Error> for ServiceError {
     fn from(error: sqlx::Error) -> Self {
         if is_away(&error) || is_passing(&error) {
-            Self::Unavailable(error)
+            Self::Unavailable(Arc::new(error))
         } else {
             Self::internal("database", error)
         }

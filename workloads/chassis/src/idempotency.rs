@@ -27,12 +27,21 @@ pub struct Claim {
     request_hash: Vec<u8>,
 }
 
-/// Whether an answer became the answer.
+/// The first answer to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct First {
+    /// SHA-256 of the request that was answered.
+    pub request_hash: Vec<u8>,
+    /// The answer, encoded.
+    pub response: Vec<u8>,
+}
+
+/// Whether answers became the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is the first.
+    /// All are the first.
     First,
-    /// A request with the same key was faster: roll back, and [`Claim::replay`] its answer.
+    /// A request with the same key as one of them was faster: roll back, and [`replay`] again.
     Overtaken,
 }
 
@@ -49,59 +58,109 @@ impl Claim {
         }
     }
 
-    /// The first answer, if there was one. The same key with another request is refused.
-    pub async fn replay<R: Message + Default>(
-        &self,
-        connection: &mut PgConnection,
-    ) -> Result<Option<R>, ServiceError> {
-        let found: Option<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
-            "SELECT request_hash, response FROM idempotency
-             WHERE account_id = $1 AND subject = $2 AND method = $3 AND key = $4",
-        )
-        .bind(&self.account_id)
-        .bind(&self.subject)
-        .bind(self.method)
-        .bind(&self.key)
-        .fetch_optional(connection)
-        .await?;
-        match found {
-            None => Ok(None),
-            Some((hash, _)) if hash != self.request_hash => {
-                Err(ServiceError::Invalid(vec![FieldViolation::new(
-                    "idempotency_key",
-                    "was used for another request; use a new key for a new request",
-                )]))
-            }
-            Some((_, response)) => R::decode(response.as_slice())
-                .map(Some)
-                .map_err(|error| ServiceError::internal("read the first answer", error)),
-        }
+    /// The method that is called.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        self.method
     }
 
-    /// Keeps the answer. Waits for a request with the same key that is under way.
-    pub async fn record(
-        &self,
-        connection: &mut PgConnection,
-        response: &impl Message,
-    ) -> Result<Recorded, ServiceError> {
-        let done = sqlx::query(
-            "INSERT INTO idempotency (account_id, subject, method, key, request_hash, response)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        )
-        .bind(&self.account_id)
-        .bind(&self.subject)
-        .bind(self.method)
-        .bind(&self.key)
-        .bind(&self.request_hash)
-        .bind(response.encode_to_vec())
-        .execute(connection)
-        .await?;
-        Ok(if done.rows_affected() == 1 {
-            Recorded::First
-        } else {
-            Recorded::Overtaken
-        })
+    /// SHA-256 of the request.
+    #[must_use]
+    pub fn request_hash(&self) -> &[u8] {
+        &self.request_hash
     }
+
+    /// The key with what it is scoped to: account, subject, method.
+    #[must_use]
+    pub const fn scope(&self) -> (&str, &str, &str, &str) {
+        (
+            self.account_id.as_str(),
+            self.subject.as_str(),
+            self.method,
+            self.key.as_str(),
+        )
+    }
+
+    /// The answer to this request after `first` was given for its key. The same key with another request is refused.
+    pub fn answer(&self, first: &First) -> Result<Vec<u8>, ServiceError> {
+        if first.request_hash == self.request_hash {
+            return Ok(first.response.clone());
+        }
+        Err(ServiceError::Invalid(vec![FieldViolation::new(
+            "idempotency_key",
+            "was used for another request; use a new key for a new request",
+        )]))
+    }
+}
+
+/// For each claim the first answer to its key, if there was one.
+pub async fn replay(
+    connection: &mut PgConnection,
+    claims: &[&Claim],
+) -> Result<Vec<Option<First>>, sqlx::Error> {
+    let found: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        "SELECT at, request_hash, response
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+              WITH ORDINALITY AS claim (account_id, subject, method, key, at)
+         JOIN idempotency USING (account_id, subject, method, key)",
+    )
+    .bind(column(claims, |claim| &claim.account_id))
+    .bind(column(claims, |claim| &claim.subject))
+    .bind(column(claims, |claim| claim.method))
+    .bind(column(claims, |claim| &claim.key))
+    .fetch_all(connection)
+    .await?;
+    let mut first = vec![None; claims.len()];
+    for (at, request_hash, response) in found {
+        let slot = usize::try_from(at - 1).ok().and_then(|at| first.get_mut(at));
+        if let Some(slot) = slot {
+            *slot = Some(First {
+                request_hash,
+                response,
+            });
+        }
+    }
+    Ok(first)
+}
+
+/// Keeps answers, each claim of another key. Waits for requests with the same keys that are under way.
+pub async fn record(
+    connection: &mut PgConnection,
+    answers: &[(&Claim, &[u8])],
+) -> Result<Recorded, sqlx::Error> {
+    // In one order by all who write, so that two of them never wait for each other.
+    let mut answers = answers.to_vec();
+    answers.sort_by(|(one, _), (other, _)| one.scope().cmp(&other.scope()));
+    let claims: Vec<_> = answers.iter().map(|(claim, _)| *claim).collect();
+    let done = sqlx::query(
+        "INSERT INTO idempotency (account_id, subject, method, key, request_hash, response)
+         SELECT account_id, subject, method, key, request_hash, response
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[])
+              WITH ORDINALITY AS row (account_id, subject, method, key, request_hash, response, at)
+         ORDER BY at ON CONFLICT DO NOTHING",
+    )
+    .bind(column(&claims, |claim| &claim.account_id))
+    .bind(column(&claims, |claim| &claim.subject))
+    .bind(column(&claims, |claim| claim.method))
+    .bind(column(&claims, |claim| &claim.key))
+    .bind(
+        claims
+            .iter()
+            .map(|claim| claim.request_hash())
+            .collect::<Vec<_>>(),
+    )
+    .bind(answers.iter().map(|(_, response)| *response).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(if usize::try_from(done.rows_affected()) == Ok(answers.len()) {
+        Recorded::First
+    } else {
+        Recorded::Overtaken
+    })
+}
+
+fn column<'a>(claims: &[&'a Claim], field: impl Fn(&'a Claim) -> &'a str) -> Vec<&'a str> {
+    claims.iter().map(|claim| field(claim)).collect()
 }
 
 /// Deletes old records now and then, until `stop`.

@@ -5,6 +5,7 @@
 //! binary, once for the process.
 
 pub mod admin;
+pub mod audit;
 pub mod cloudevents;
 pub mod codec;
 pub mod config;

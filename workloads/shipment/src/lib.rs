@@ -1,7 +1,8 @@
 //! The shipment service: takes orders and scans, and is the only writer of shipments.
 //!
 //! A request becomes a [`model::Change`] by pure functions ([`request`] checks it, [`change`] decides); the
-//! [`store`] writes the change, its idempotency record and its outbox record in one transaction.
+//! [`write`] path keeps the change with its audit leaf, its idempotency record and its outbox record in one transaction,
+//! which requests share that come at the same time.
 
 mod api;
 mod change;
@@ -14,7 +15,6 @@ mod write;
 use std::sync::Arc;
 
 use logistics_chassis::cloudevents::EventWriter;
-use logistics_chassis::codec::Codec;
 use logistics_chassis::migrate::ServiceMigrations;
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
@@ -48,12 +48,11 @@ pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
         purge.await;
         Ok(())
     });
-    let writer = write::Writer::new(chassis.pool.clone(), waker, event_writer(&chassis, codec));
+    let events = EventWriter::new(&chassis, Arc::new(codec));
+    let metrics = write::CommitMetrics::register(&chassis.metrics);
+    let committers = write::Committers::new(chassis.pool.clone(), waker, events, metrics);
+    let writer = committers.start(&mut chassis);
     let service = ShipmentServiceServer::new(api::Api::new(chassis.pool.clone(), writer))
         .max_decoding_message_size(server::MAX_REQUEST);
     chassis.serve(Routes::new(service)).await
-}
-
-fn event_writer(chassis: &Chassis, codec: Codec) -> EventWriter {
-    EventWriter::new(chassis, Arc::new(codec))
 }

@@ -1,5 +1,7 @@
 //! Shipments in PostgreSQL.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use logistics_chassis::codec::Location;
 use logistics_chassis::errors::ServiceError;
@@ -32,10 +34,10 @@ struct Row {
 }
 
 impl TryFrom<Row> for Shipment {
-    type Error = ServiceError;
+    type Error = sqlx::Error;
 
-    fn try_from(row: Row) -> Result<Self, ServiceError> {
-        let unknown = |error| ServiceError::internal("read a shipment's status", error);
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        let unknown = |error| sqlx::Error::Decode(Box::new(error));
         Ok(Self {
             id: row.shipment_id,
             account_id: row.account_id,
@@ -78,23 +80,31 @@ pub(crate) async fn get(pool: &PgPool, id: Uuid, account_id: &str) -> Result<Shi
             .bind(account_id)
             .fetch_optional(pool)
             .await?;
-    row.ok_or_else(|| not_found(id))?.try_into()
+    Ok(row.ok_or_else(|| not_found(id))?.try_into()?)
 }
 
-/// Reads a shipment of the account and locks it until the transaction ends: its next `seq` is the caller's.
+/// Reads shipments, each with the account that it has to be of, and locks them until the transaction ends: their next
+/// `seq` is the caller's. What does not exist in the account is left out.
 pub(crate) async fn lock(
     connection: &mut PgConnection,
-    id: Uuid,
-    account_id: &str,
-) -> Result<Shipment, ServiceError> {
-    let row: Option<Row> = sqlx::query_as(
-        "SELECT * FROM shipments WHERE shipment_id = $1 AND account_id = $2 FOR NO KEY UPDATE",
+    wanted: &[(Uuid, &str)],
+) -> Result<HashMap<Uuid, Shipment>, sqlx::Error> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // In one order by all who lock, so that two of them never wait for each other.
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT * FROM shipments WHERE shipment_id = ANY ($1)
+             AND (shipment_id, account_id) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+         ORDER BY shipment_id FOR NO KEY UPDATE",
     )
-    .bind(id)
-    .bind(account_id)
-    .fetch_optional(connection)
+    .bind(wanted.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|(_, account)| *account).collect::<Vec<_>>())
+    .fetch_all(connection)
     .await?;
-    row.ok_or_else(|| not_found(id))?.try_into()
+    rows.into_iter()
+        .map(|row| Ok((row.shipment_id, Shipment::try_from(row)?)))
+        .collect()
 }
 
 /// Reads a page of the account's shipments, and whether more follow.
@@ -117,93 +127,113 @@ pub(crate) async fn list(
         .into_iter()
         .take(size)
         .map(Shipment::try_from)
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, sqlx::Error>>()?;
     Ok((shipments, more))
 }
 
-/// Writes a change: the shipment as it is now, and the event.
-pub(crate) async fn write(connection: &mut PgConnection, change: &Change) -> Result<(), ServiceError> {
-    if change.event.seq == 1 {
-        insert(connection, &change.shipment).await?;
-    } else {
-        update(connection, &change.shipment).await?;
+/// Writes changes, in order: the shipments as they are after them, and the events.
+pub(crate) async fn write(connection: &mut PgConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
+    let mut created = HashMap::new();
+    let mut known = HashMap::new();
+    for change in changes {
+        let shipment = &change.shipment;
+        if change.event.seq == 1 || created.contains_key(&shipment.id) {
+            created.insert(shipment.id, shipment);
+        } else {
+            known.insert(shipment.id, shipment);
+        }
     }
-    insert_event(connection, change).await?;
-    Ok(())
+    if !created.is_empty() {
+        insert(connection, &created.into_values().collect::<Vec<_>>()).await?;
+    }
+    if !known.is_empty() {
+        update(connection, &known.into_values().collect::<Vec<_>>()).await?;
+    }
+    insert_events(connection, changes).await
 }
 
-async fn insert(connection: &mut PgConnection, shipment: &Shipment) -> Result<(), sqlx::Error> {
-    let Shipment { order, state, .. } = shipment;
+/// One column of rows to be written.
+fn column<'a, R, T>(rows: &'a [R], field: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(field).collect()
+}
+
+async fn insert(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO shipments (shipment_id, account_id, created_by, carrier, tracking_number, origin_code,
              origin_facility, destination_code, destination_facility, planned_departure, promised_arrival, status,
              newest_applied, before_exception, seq, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+             $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::timestamptz[],
+             $14::text[], $15::bigint[], $16::timestamptz[], $17::timestamptz[])",
     )
-    .bind(shipment.id)
-    .bind(&shipment.account_id)
-    .bind(&shipment.created_by)
-    .bind(&order.carrier)
-    .bind(&order.tracking_number)
-    .bind(&order.origin.code)
-    .bind(&order.origin.facility)
-    .bind(&order.destination.code)
-    .bind(&order.destination.facility)
-    .bind(order.planned_departure)
-    .bind(order.promised_arrival)
-    .bind(state.status.as_str())
-    .bind(state.newest_applied)
-    .bind(state.before_exception.map(Status::as_str))
-    .bind(shipment.seq)
-    .bind(shipment.created_at)
-    .bind(shipment.updated_at)
+    .bind(column(rows, |row| row.id))
+    .bind(column(rows, |row| row.account_id.as_str()))
+    .bind(column(rows, |row| row.created_by.as_str()))
+    .bind(column(rows, |row| row.order.carrier.as_str()))
+    .bind(column(rows, |row| row.order.tracking_number.as_str()))
+    .bind(column(rows, |row| row.order.origin.code.as_str()))
+    .bind(column(rows, |row| row.order.origin.facility.as_str()))
+    .bind(column(rows, |row| row.order.destination.code.as_str()))
+    .bind(column(rows, |row| row.order.destination.facility.as_str()))
+    .bind(column(rows, |row| row.order.planned_departure))
+    .bind(column(rows, |row| row.order.promised_arrival))
+    .bind(column(rows, |row| row.state.status.as_str()))
+    .bind(column(rows, |row| row.state.newest_applied))
+    .bind(column(rows, |row| row.state.before_exception.map(Status::as_str)))
+    .bind(column(rows, |row| row.seq))
+    .bind(column(rows, |row| row.created_at))
+    .bind(column(rows, |row| row.updated_at))
     .execute(connection)
     .await
     .map(drop)
 }
 
-async fn update(connection: &mut PgConnection, shipment: &Shipment) -> Result<(), sqlx::Error> {
+async fn update(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE shipments SET status = $2, newest_applied = $3, before_exception = $4, seq = $5, updated_at = $6
-         WHERE shipment_id = $1",
+        "UPDATE shipments SET status = row.status, newest_applied = row.newest_applied,
+             before_exception = row.before_exception, seq = row.seq, updated_at = row.updated_at
+         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::timestamptz[])
+              AS row (shipment_id, status, newest_applied, before_exception, seq, updated_at)
+         WHERE shipments.shipment_id = row.shipment_id",
     )
-    .bind(shipment.id)
-    .bind(shipment.state.status.as_str())
-    .bind(shipment.state.newest_applied)
-    .bind(shipment.state.before_exception.map(Status::as_str))
-    .bind(shipment.seq)
-    .bind(shipment.updated_at)
+    .bind(column(rows, |row| row.id))
+    .bind(column(rows, |row| row.state.status.as_str()))
+    .bind(column(rows, |row| row.state.newest_applied))
+    .bind(column(rows, |row| row.state.before_exception.map(Status::as_str)))
+    .bind(column(rows, |row| row.seq))
+    .bind(column(rows, |row| row.updated_at))
     .execute(connection)
     .await
     .map(drop)
 }
 
-async fn insert_event(connection: &mut PgConnection, change: &Change) -> Result<(), sqlx::Error> {
-    let event = &change.event;
+async fn insert_events(connection: &mut PgConnection, rows: &[Change]) -> Result<(), sqlx::Error> {
+    let place = |row: &Change| row.event.location.clone();
     sqlx::query(
         "INSERT INTO shipment_events (shipment_id, seq, event_id, reported, classifier, disposition, occurred_at,
              recorded_at, location_code, location_facility, reason, actor)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+             $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[])",
     )
-    .bind(change.shipment.id)
-    .bind(event.seq)
-    .bind(event.id)
-    .bind(event.reported.as_str())
-    .bind(event.classifier.as_str())
-    .bind(event.disposition.as_str())
-    .bind(event.occurred_at)
-    .bind(event.recorded_at)
-    .bind(event.location.as_ref().map(|location| location.code.as_str()))
-    .bind(event.location.as_ref().map(|location| location.facility.as_str()))
-    .bind(&event.reason)
-    .bind(&event.actor)
+    .bind(column(rows, |row| row.shipment.id))
+    .bind(column(rows, |row| row.event.seq))
+    .bind(column(rows, |row| row.event.id))
+    .bind(column(rows, |row| row.event.reported.as_str()))
+    .bind(column(rows, |row| row.event.classifier.as_str()))
+    .bind(column(rows, |row| row.event.disposition.as_str()))
+    .bind(column(rows, |row| row.event.occurred_at))
+    .bind(column(rows, |row| row.event.recorded_at))
+    .bind(column(rows, |row| place(row).map(|place| place.code)))
+    .bind(column(rows, |row| place(row).map(|place| place.facility)))
+    .bind(column(rows, |row| row.event.reason.as_str()))
+    .bind(column(rows, |row| row.event.actor.as_str()))
     .execute(connection)
     .await
     .map(drop)
 }
 
 /// Also for what belongs to another account: that it exists is not told.
-fn not_found(id: Uuid) -> ServiceError {
+pub(crate) fn not_found(id: Uuid) -> ServiceError {
     ServiceError::NotFound {
         what: "shipment",
         id: id.to_string(),

@@ -4,7 +4,7 @@ use logistics_schemas::config::ServiceRole;
 use sqlx::PgConnection;
 
 use super::{COMMON_TABLE, MigrateError, OWN_TABLE, database_error, execute, scram};
-use crate::storage;
+use crate::{audit, storage};
 
 /// PostgreSQL cuts longer names off.
 const MAX_NAME: usize = 63;
@@ -70,6 +70,7 @@ pub(super) async fn grant(
         ),
         format!("ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE, SELECT ON SEQUENCES TO {role}"),
         format!("REVOKE INSERT, UPDATE, DELETE ON {schema}.{COMMON_TABLE}, {schema}.{OWN_TABLE} FROM {role}"),
+        format!("REVOKE UPDATE, DELETE ON {schema}.{} FROM {role}", audit::TABLE),
     ];
     for sql in statements {
         execute(connection, &format!("make the role of {schema}"), sql).await?;

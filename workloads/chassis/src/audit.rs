@@ -1,0 +1,74 @@
+//! Who did what: leaves of the audit log, written in the transaction of the change that they tell of.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::idempotency::Claim;
+use crate::identity::Principal;
+
+/// The table; the service's role may only add to it.
+pub(crate) const TABLE: &str = "audit_leaves";
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Id of the event that the change led to.
+    pub id: Uuid,
+    /// When.
+    pub recorded_at: DateTime<Utc>,
+    /// What was changed.
+    pub object_id: Uuid,
+    account_id: String,
+    subject: String,
+    roles: String,
+    method: &'static str,
+    request_hash: Vec<u8>,
+}
+
+impl Leaf {
+    /// The leaf of what `principal` did by the request of `claim`.
+    #[must_use]
+    pub fn new(
+        principal: &Principal,
+        claim: &Claim,
+        id: Uuid,
+        recorded_at: DateTime<Utc>,
+        object_id: Uuid,
+    ) -> Self {
+        let roles: Vec<_> = principal.roles.iter().map(|role| role.name()).collect();
+        Self {
+            id,
+            recorded_at,
+            object_id,
+            account_id: principal.account_id.clone(),
+            subject: principal.subject.clone(),
+            roles: roles.join(","),
+            method: claim.method(),
+            request_hash: claim.request_hash().to_vec(),
+        }
+    }
+}
+
+/// Writes leaves in the caller's transaction.
+pub async fn append(connection: &mut PgConnection, leaves: &[Leaf]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO audit_leaves (id, recorded_at, account_id, subject, roles, method, object_id, request_hash)
+         SELECT id, recorded_at, account_id, subject, roles, method, object_id, request_hash
+         FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+                     $8::bytea[])
+              WITH ORDINALITY AS row (id, recorded_at, account_id, subject, roles, method, object_id, request_hash, at)
+         ORDER BY at",
+    )
+    .bind(leaves.iter().map(|leaf| leaf.id).collect::<Vec<_>>())
+    .bind(leaves.iter().map(|leaf| leaf.recorded_at).collect::<Vec<_>>())
+    .bind(leaves.iter().map(|leaf| leaf.account_id.as_str()).collect::<Vec<_>>())
+    .bind(leaves.iter().map(|leaf| leaf.subject.as_str()).collect::<Vec<_>>())
+    .bind(leaves.iter().map(|leaf| leaf.roles.as_str()).collect::<Vec<_>>())
+    .bind(leaves.iter().map(|leaf| leaf.method).collect::<Vec<_>>())
+    .bind(leaves.iter().map(|leaf| leaf.object_id).collect::<Vec<_>>())
+    .bind(leaves.iter().map(|leaf| leaf.request_hash.as_slice()).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map(drop)
+}

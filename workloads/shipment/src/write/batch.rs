@@ -1,0 +1,195 @@
+//! Requests that share a transaction.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use logistics_chassis::audit::{self, Leaf};
+use logistics_chassis::cloudevents::EventWriter;
+use logistics_chassis::errors::ServiceError;
+use logistics_chassis::idempotency::{self, Claim, First, Recorded};
+use logistics_chassis::outbox::{self, Record};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{Intent, Job};
+use crate::change::{self, Act};
+use crate::model::{Change, Shipment};
+use crate::request::{Cancellation, Scan};
+use crate::store;
+
+/// Why nothing was written.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A request with the same key, in another transaction, was faster; next time its answer is found.
+    Overtaken,
+    /// The database refused or is away.
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// What a request is answered with.
+pub(super) type Outcome = Result<Vec<u8>, ServiceError>;
+
+/// Does all of it, or nothing. What a request asks wrongly is its own answer and does not touch the others.
+pub(super) async fn commit(
+    pool: &PgPool,
+    events: &EventWriter,
+    jobs: &[Job],
+) -> Result<Vec<Outcome>, Failure> {
+    let mut transaction = pool.begin().await?;
+    let claims: Vec<_> = jobs.iter().map(|job| &job.claim).collect();
+    let first = idempotency::replay(&mut transaction, &claims).await?;
+    let fresh = jobs.iter().zip(&first).filter(|(_, first)| first.is_none());
+    let wanted: Vec<_> = fresh
+        .filter_map(|(job, _)| Some((job.intent.shipment_id()?, job.principal.account_id.as_str())))
+        .collect();
+    let mut batch = Batch {
+        events,
+        shipments: store::lock(&mut transaction, &wanted).await?,
+        done: Vec::new(),
+        by_key: HashMap::new(),
+    };
+    let take = |(job, first): (_, Option<First>)| batch.take(job, first.as_ref());
+    let outcomes = jobs.iter().zip(first).map(take).collect();
+    if batch.done.is_empty() {
+        return Ok(outcomes);
+    }
+    match batch.write(&mut transaction).await? {
+        Recorded::First => transaction.commit().await?,
+        Recorded::Overtaken => return Err(Failure::Overtaken),
+    }
+    Ok(outcomes)
+}
+
+/// What was decided so far. Nothing of it is written yet.
+struct Batch<'a> {
+    events: &'a EventWriter,
+    /// The shipments as they are after what was decided. They are locked.
+    shipments: HashMap<Uuid, Shipment>,
+    done: Vec<Done<'a>>,
+    /// Where in `done` the request with a key is.
+    by_key: HashMap<(&'a str, &'a str, &'a str, &'a str), usize>,
+}
+
+/// A decided request.
+struct Done<'a> {
+    claim: &'a Claim,
+    change: Change,
+    leaf: Leaf,
+    record: Record,
+    answer: First,
+}
+
+impl<'a> Batch<'a> {
+    fn take(&mut self, job: &'a Job, first: Option<&First>) -> Outcome {
+        let earlier = self
+            .by_key
+            .get(&job.claim.scope())
+            .map(|at| &self.done[*at].answer);
+        if let Some(first) = first.or(earlier) {
+            return job.claim.answer(first);
+        }
+        let _entered = job.span.enter();
+        let change = self.decide(job)?;
+        let (event, shipment) = (&change.event, &change.shipment);
+        let done = Done {
+            claim: &job.claim,
+            leaf: Leaf::new(
+                &job.principal,
+                &job.claim,
+                event.id,
+                event.recorded_at,
+                shipment.id,
+            ),
+            record: self.record(&change)?,
+            answer: First {
+                request_hash: job.claim.request_hash().to_vec(),
+                response: (job.answer)(&change),
+            },
+            change,
+        };
+        let answer = done.answer.response.clone();
+        self.shipments
+            .insert(done.change.shipment.id, done.change.shipment.clone());
+        self.by_key.insert(job.claim.scope(), self.done.len());
+        self.done.push(done);
+        Ok(answer)
+    }
+
+    fn decide(&self, job: &Job) -> Result<Change, ServiceError> {
+        // After the locks: times of one shipment's events do not run backwards.
+        let act = Act {
+            principal: &job.principal,
+            now: now(),
+            event_id: Uuid::now_v7(),
+        };
+        let locked = |id: &Uuid| {
+            let shipment = self.shipments.get(id);
+            let own = shipment.filter(|shipment| shipment.account_id == job.principal.account_id);
+            own.cloned().ok_or_else(|| store::not_found(*id))
+        };
+        match &job.intent {
+            Intent::Create(order) => Ok(change::create(order.clone(), Uuid::now_v7(), act)),
+            Intent::Record(scan) => Ok(change::record(locked(&scan.shipment_id)?, scan.clone(), act)),
+            Intent::Cancel(cancellation) => {
+                change::cancel(locked(&cancellation.shipment_id)?, cancellation.clone(), act)
+            }
+        }
+    }
+
+    fn record(&self, change: &Change) -> Result<Record, ServiceError> {
+        let event = &change.event;
+        let record = if event.seq == 1 {
+            self.events.record(event.id, event.recorded_at, &change.created())
+        } else {
+            self.events
+                .record(event.id, event.recorded_at, &change.status_changed())
+        };
+        record.map_err(|error| ServiceError::internal("encode the event", error))
+    }
+
+    async fn write(self, connection: &mut PgConnection) -> Result<Recorded, sqlx::Error> {
+        let mut changes = Vec::with_capacity(self.done.len());
+        let (mut leaves, mut records, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        for done in self.done {
+            changes.push(done.change);
+            leaves.push(done.leaf);
+            records.push(done.record);
+            answers.push((done.claim, done.answer.response));
+        }
+        // First of all what may be refused: a key that another transaction has is waited for here.
+        let answers: Vec<_> = answers
+            .iter()
+            .map(|(claim, answer)| (*claim, answer.as_slice()))
+            .collect();
+        if idempotency::record(connection, &answers).await? == Recorded::Overtaken {
+            return Ok(Recorded::Overtaken);
+        }
+        store::write(connection, &changes).await?;
+        audit::append(connection, &leaves).await?;
+        outbox::append(connection, &records).await?;
+        Ok(Recorded::First)
+    }
+}
+
+impl Intent {
+    /// The shipment that has to be locked.
+    const fn shipment_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Create(_) => None,
+            Self::Record(Scan { shipment_id, .. }) | Self::Cancel(Cancellation { shipment_id, .. }) => {
+                Some(*shipment_id)
+            }
+        }
+    }
+}
+
+/// The clock, as fine as PostgreSQL and Avro keep it.
+pub(super) fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}

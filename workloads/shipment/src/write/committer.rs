@@ -1,0 +1,159 @@
+//! Group commit: each committer takes all that waits, up to a limit, into one transaction.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use logistics_chassis::cloudevents::EventWriter;
+use logistics_chassis::errors::{ServiceError, is_away};
+use logistics_chassis::metrics::Metrics;
+use logistics_chassis::outbox::Waker;
+use logistics_chassis::service::Chassis;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use sqlx::PgPool;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::batch::{self, Failure, Outcome};
+use super::{Job, Reply, Writer};
+
+/// Transactions at the same time: while one is being made durable, the next is filled.
+const COMMITTERS: usize = 2;
+/// Most requests of a transaction: it should not take much longer than its commit.
+const BATCH: usize = 256;
+/// Requests that wait for a committer. More are held back where they come in, which limits them itself.
+const QUEUE: usize = 1024;
+/// How often a request is tried whose key another transaction keeps taking. Its answer is there the second time, unless
+/// it was rolled back after all.
+const TRIES: u32 = 5;
+
+/// What the committers count.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitMetrics {
+    requests: Histogram,
+    splits: Counter,
+}
+
+impl CommitMetrics {
+    /// Registers them.
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let own = Self {
+            requests: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
+            splits: Counter::default(),
+        };
+        metrics.register(|registry| {
+            registry.register(
+                "logistics_commit_requests",
+                "Requests that shared a transaction",
+                own.requests.clone(),
+            );
+            registry.register(
+                "logistics_commit_splits",
+                "Transactions that failed and whose requests were then tried one by one",
+                own.splits.clone(),
+            );
+        });
+        own
+    }
+}
+
+/// What commits the requests of a [`Writer`].
+#[derive(Clone, Debug)]
+pub(crate) struct Committers {
+    pool: PgPool,
+    waker: Waker,
+    events: EventWriter,
+    metrics: CommitMetrics,
+}
+
+impl Committers {
+    pub(crate) const fn new(pool: PgPool, waker: Waker, events: EventWriter, metrics: CommitMetrics) -> Self {
+        Self {
+            pool,
+            waker,
+            events,
+            metrics,
+        }
+    }
+
+    /// Starts them. They end when no request is under way any more.
+    pub(crate) fn start(self, chassis: &mut Chassis) -> Writer {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let queue = Arc::new(Mutex::new(receiver));
+        for _ in 0..COMMITTERS {
+            let run = self.clone().run(Arc::clone(&queue));
+            chassis.spawn("group commit", async {
+                run.await;
+                Ok(())
+            });
+        }
+        Writer(sender)
+    }
+
+    async fn run(self, queue: Arc<Mutex<mpsc::Receiver<(Job, Reply)>>>) {
+        loop {
+            let mut waiting = Vec::new();
+            if queue.lock().await.recv_many(&mut waiting, BATCH).await == 0 {
+                return;
+            }
+            // Who has gone away before its turn has no effect.
+            waiting.retain(|(_, reply)| !reply.is_closed());
+            if waiting.is_empty() {
+                continue;
+            }
+            let (jobs, mut replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+            let settled = tokio::select! {
+                settled = self.settle(&jobs) => settled,
+                // Nobody waits any more: what is not durable yet is rolled back.
+                _ = join_all(replies.iter_mut().map(oneshot::Sender::closed)) => continue,
+            };
+            for (reply, outcome) in replies.into_iter().zip(settled) {
+                // Who does not wait any more finds the answer by its key.
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    /// The answers to all of them.
+    async fn settle(&self, jobs: &[Job]) -> Vec<Outcome> {
+        #[expect(clippy::cast_precision_loss, reason = "at most BATCH")]
+        self.metrics.requests.observe(jobs.len() as f64);
+        match self.commit(jobs).await {
+            Ok(outcomes) => outcomes,
+            Err(Failure::Database(error)) if is_away(&error) => {
+                let error = Arc::new(error);
+                let outcome = |_: &Job| Err(ServiceError::Unavailable(Arc::clone(&error)));
+                jobs.iter().map(outcome).collect()
+            }
+            Err(_) => {
+                self.metrics.splits.inc();
+                let mut outcomes = Vec::with_capacity(jobs.len());
+                for job in jobs {
+                    outcomes.push(self.alone(job).await);
+                }
+                outcomes
+            }
+        }
+    }
+
+    /// One request by itself: what it fails for concerns no other.
+    async fn alone(&self, job: &Job) -> Outcome {
+        for _ in 0..TRIES {
+            match self.commit(std::slice::from_ref(job)).await {
+                Ok(outcomes) => return outcomes.into_iter().next().unwrap_or_else(|| Err(lost())),
+                Err(Failure::Overtaken) => {}
+                Err(Failure::Database(error)) => return Err(error.into()),
+            }
+        }
+        Err(lost())
+    }
+
+    async fn commit(&self, jobs: &[Job]) -> Result<Vec<Outcome>, Failure> {
+        let outcomes = batch::commit(&self.pool, &self.events, jobs).await?;
+        self.waker.wake();
+        Ok(outcomes)
+    }
+}
+
+fn lost() -> ServiceError {
+    ServiceError::internal("replay", "another request with the same key never ended")
+}
