@@ -1,7 +1,7 @@
 //! The configuration file of a service: YAML, written by the operator, read at start. Secrets are never in it, only the
 //! paths of the files that hold them.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,10 @@ pub struct ServiceConfig {
     pub grpc: Listener,
     /// Where `/livez`, `/readyz` and `/metrics` are served (HTTP).
     pub admin: Listener,
+    /// Where parked records are looked at and taken up again (HTTP), by those services that have some. It asks nobody who
+    /// they are: on any other address than the loopback, whoever reaches it may do so. Default: 127.0.0.1:9091.
+    #[serde(default = "control", skip_serializing_if = "is_control")]
+    pub control: Listener,
     /// The service's own schema in PostgreSQL.
     pub database: Database,
     /// The event log.
@@ -36,6 +40,19 @@ pub struct ServiceConfig {
     pub streams: Streams,
     /// Lowest level that is logged.
     pub log_level: LogLevel,
+}
+
+/// Port of [`ServiceConfig::control`].
+pub const CONTROL_PORT: u16 = 9091;
+
+fn control() -> Listener {
+    Listener {
+        listen: (Ipv4Addr::LOCALHOST, CONTROL_PORT).into(),
+    }
+}
+
+fn is_control(listener: &Listener) -> bool {
+    *listener == control()
 }
 
 /// The configuration of the migration: creates each service's schema and role.

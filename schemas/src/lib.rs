@@ -2,6 +2,7 @@
 //! the configuration file that the operator writes and a service reads.
 
 pub mod config;
+pub mod dead_letters;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod topics;

@@ -43,7 +43,7 @@ pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     );
     let waker = relay::start(&mut chassis);
     let projector = projector::Assessments::new(EventWriter::new(&chassis, Arc::clone(&codec)));
-    projection::start(&mut chassis, codec, projector, waker);
+    projection::start(&mut chassis, codec, projector, waker).await?;
     let service = AnalyticsServiceServer::new(api::Api::new(chassis.pool.clone()))
         .max_decoding_message_size(server::MAX_REQUEST);
     chassis.serve(Routes::new(service)).await

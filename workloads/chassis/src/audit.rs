@@ -1,6 +1,7 @@
 //! Who did what: leaves of the audit log, written in the transaction of the change that they tell of.
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -46,6 +47,24 @@ impl Leaf {
             roles: roles.join(","),
             method: claim.method(),
             request_hash: claim.request_hash().to_vec(),
+        }
+    }
+}
+
+impl Leaf {
+    /// The leaf of what somebody who runs the platform did to `place`, something that belongs to `object_id`. Who it was
+    /// is as they say.
+    #[must_use]
+    pub fn of_operator(subject: &str, method: &'static str, place: &str, object_id: Uuid) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            recorded_at: Utc::now(),
+            object_id,
+            account_id: String::new(),
+            subject: subject.to_owned(),
+            roles: "operator".to_owned(),
+            method,
+            request_hash: Sha256::digest(format!("{method} {place}")).to_vec(),
         }
     }
 }

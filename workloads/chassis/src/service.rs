@@ -138,6 +138,7 @@ pub struct Chassis {
     verifier: Verifier,
     listener: TcpListener,
     admin_address: SocketAddr,
+    control: JoinSet<()>,
     tasks: JoinSet<(&'static str, Result<(), TaskError>)>,
 }
 
@@ -197,6 +198,7 @@ impl Chassis {
             verifier,
             listener,
             admin_address,
+            control: JoinSet::new(),
             tasks,
         })
     }
@@ -231,6 +233,15 @@ impl Chassis {
             }
             () = self.shutdown.requested().cancelled_owned() => Err(RunError::Stopped),
         }
+    }
+
+    /// Serves what those who run the platform may do, on the control port, for as long as the process lives.
+    pub(crate) async fn serve_control(&mut self, routes: axum::Router) -> Result<(), RunError> {
+        let listener = bind("control.listen", self.config.control.listen).await?;
+        self.control.spawn(async move {
+            let _ = axum::serve(listener, routes).await;
+        });
+        Ok(())
     }
 
     /// Starts background work, which watches [`Chassis::shutdown`]. When it ends before the stop was asked for, the

@@ -126,6 +126,7 @@ impl Testbed {
             workload,
             grpc: any_port(),
             admin: any_port(),
+            control: any_port(),
             database: self.database_config(workload.name()),
             kafka: Kafka {
                 bootstrap_servers: self

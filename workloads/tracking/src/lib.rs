@@ -32,7 +32,7 @@ pub async fn run(
 pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     let codec = Arc::new(chassis.codec(&projection::TOPICS).await?);
     let waker = relay::start(&mut chassis);
-    projection::start(&mut chassis, Arc::clone(&codec), projector::Timelines, waker);
+    projection::start(&mut chassis, Arc::clone(&codec), projector::Timelines, waker).await?;
     let streams = stream::Streams::start(&mut chassis, codec);
     let service = TrackingServiceServer::new(api::Api::new(chassis.pool.clone(), streams))
         .max_decoding_message_size(server::MAX_REQUEST);

@@ -49,6 +49,14 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, batch: &[Record]) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
+impl<H: Handler> Handler for Arc<H> {
+    type Error = H::Error;
+
+    async fn handle(&self, batch: &[Record]) -> Result<(), Self::Error> {
+        H::handle(self, batch).await
+    }
+}
+
 /// Why a consumer ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {

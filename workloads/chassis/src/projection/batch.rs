@@ -26,6 +26,8 @@ pub(super) struct Batch<'a, P> {
     pub(super) intake: &'a Intake<'a>,
     pub(super) poisoned: &'a HashMap<Place, Poison>,
     pub(super) one_by_one: bool,
+    /// Whether parked records are tried though they were found poisoned before.
+    pub(super) forgiving: bool,
 }
 
 impl<P: Projector> Batch<'_, P> {
@@ -91,7 +93,7 @@ impl<P: Projector> Batch<'_, P> {
         let candidate = |one: &Held| Candidate {
             seq: one.seq,
             source: Source::Parked,
-            poisoned: one.poisoned || self.poisoned.contains_key(&(shipment, one.seq)),
+            poisoned: (one.poisoned && !self.forgiving) || self.poisoned.contains_key(&(shipment, one.seq)),
         };
         held.iter().map(candidate).collect()
     }

@@ -31,6 +31,16 @@ pub(super) enum Read {
 }
 
 impl<'a> Intake<'a> {
+    /// Nothing new, of a shipment with parked records.
+    pub(super) fn of_parked(shipment: Uuid) -> Self {
+        Self {
+            records: &[],
+            read: Vec::new(),
+            by_shipment: BTreeMap::from([(shipment, Vec::new())]),
+            nowhere: Vec::new(),
+        }
+    }
+
     /// Reads a batch. Fails only when the registry is needed and away.
     pub(super) async fn read(codec: &Codec, records: &'a [Record]) -> Result<Self, DecodeError> {
         let mut intake = Self {

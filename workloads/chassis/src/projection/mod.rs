@@ -7,9 +7,11 @@
 
 mod batch;
 mod dead_letter;
+mod desk;
 mod intake;
 mod metrics;
 mod plan;
+mod redrive;
 mod sql;
 
 use std::collections::HashMap;
@@ -24,7 +26,7 @@ use crate::codec::{Codec, DecodeError, EncodeError, ShipmentCreated, ShipmentSta
 use crate::consumer::{Consumer, ConsumerMetrics, Handler, Record};
 use crate::errors::is_away;
 use crate::outbox::Waker;
-use crate::service::Chassis;
+use crate::service::{Chassis, RunError};
 
 pub use intake::{Observed, observe};
 pub use metrics::ProjectionMetrics;
@@ -189,6 +191,7 @@ impl<P: Projector> Projection<P> {
             intake,
             poisoned,
             one_by_one,
+            forgiving: false,
         }
         .run(&mut transaction)
         .await?;
@@ -225,13 +228,26 @@ impl<P: Projector> Handler for Projection<P> {
 
 /// Projects shipments with this service's consumer group until the stop is asked for. `waker` is that of the service's
 /// relay, which sends dead letters and what the projector writes.
-pub fn start<P: Projector>(chassis: &mut Chassis, codec: Arc<Codec>, projector: P, waker: Waker) {
+///
+/// # Errors
+/// When the control port, where parked records are looked at, cannot be had.
+pub async fn start<P: Projector>(
+    chassis: &mut Chassis,
+    codec: Arc<Codec>,
+    projector: P,
+    waker: Waker,
+) -> Result<(), RunError> {
     let kafka = chassis.config.kafka.clone();
     let metrics = ProjectionMetrics::register(&chassis.metrics);
+    let projection = Projection::new(chassis.pool.clone(), codec, projector, &kafka, waker, metrics);
+    let projection = Arc::new(projection);
+    chassis
+        .serve_control(desk::routes(Arc::clone(&projection)))
+        .await?;
     let consumer = Consumer {
         client_id: format!("{}/{}", chassis.process.service_name(), chassis.process.instance),
         topics: TOPICS.to_vec(),
-        handler: Projection::new(chassis.pool.clone(), codec, projector, &kafka, waker, metrics),
+        handler: projection,
         metrics: ConsumerMetrics::register(&chassis.metrics),
         kafka,
     };
@@ -239,6 +255,7 @@ pub fn start<P: Projector>(chassis: &mut Chassis, codec: Arc<Codec>, projector: 
     chassis.spawn("projection", async move {
         consumer.run(stop).await.map_err(Into::into)
     });
+    Ok(())
 }
 
 /// Why a transaction was rolled back.

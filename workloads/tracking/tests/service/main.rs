@@ -3,5 +3,6 @@
 mod answers;
 mod deliveries;
 mod poison;
+mod redrive;
 mod streams;
 mod support;

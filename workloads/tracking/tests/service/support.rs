@@ -123,7 +123,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    fn on(chassis: logistics_chassis::service::Chassis) -> Result<Self> {
+    pub(crate) fn on(chassis: logistics_chassis::service::Chassis) -> Result<Self> {
         let address = format!("http://{}", chassis.grpc_address());
         let admin = format!("http://{}", chassis.admin_address());
         let shutdown = chassis.shutdown.clone();
