@@ -5,7 +5,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use kubectl_logistics::{bundle, lint, status};
+use kubectl_logistics::{bundle, dlq, lint, status};
 
 /// Something could not be done.
 const FAILED: u8 = 1;
@@ -32,6 +32,8 @@ enum Command {
     Lint(lint::Arguments),
     /// Shows platforms as trees, with the reason of whatever is not as it should be.
     Status(status::Arguments),
+    /// Looks at the records that a service could not apply, and takes them up again.
+    Dlq(dlq::Arguments),
     /// Gathers what a maintainer needs into one file, without secrets.
     SupportBundle(bundle::Arguments),
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Lint(arguments) => lint::run(&arguments).unwrap_or_else(|error| fail(USAGE, error)),
         Command::Status(arguments) => ask(status::run(&arguments)),
+        Command::Dlq(arguments) => ask(dlq::run(&arguments)),
         Command::SupportBundle(arguments) => ask(bundle::run(&arguments)),
     };
     ExitCode::from(code)

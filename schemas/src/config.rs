@@ -45,7 +45,9 @@ pub struct ServiceConfig {
 /// Port of [`ServiceConfig::control`].
 pub const CONTROL_PORT: u16 = 9091;
 
-fn control() -> Listener {
+/// The default of [`ServiceConfig::control`].
+#[must_use]
+pub fn control() -> Listener {
     Listener {
         listen: (Ipv4Addr::LOCALHOST, CONTROL_PORT).into(),
     }

@@ -76,7 +76,12 @@ impl Stage {
 
     /// Runs a statement as PostgreSQL's superuser and gives its answer.
     pub async fn sql(&self, sql: &str) -> Result<String> {
-        database::statement(&self.client, &self.postgres(), sql).await
+        database::statement(&self.client, &self.postgres(), "postgres", sql).await
+    }
+
+    /// The same in the platform's database.
+    pub async fn platform_sql(&self, sql: &str) -> Result<String> {
+        database::statement(&self.client, &self.postgres(), MAIN.database, sql).await
     }
 
     /// Whether a role may log in to the platform's database with a password.

@@ -37,9 +37,14 @@ pub(crate) async fn make(client: &Client, server: &Server<'_>, name: &str, passw
     Ok(())
 }
 
-/// Runs one statement as the superuser and gives its answer.
-pub(crate) async fn statement(client: &Client, server: &Server<'_>, sql: &str) -> Result<String> {
-    superuser(client).await?.run(server, "postgres", sql).await
+/// Runs statements in a database as the superuser and gives their answer.
+pub(crate) async fn statement(
+    client: &Client,
+    server: &Server<'_>,
+    database: &str,
+    sql: &str,
+) -> Result<String> {
+    superuser(client).await?.run(server, database, sql).await
 }
 
 /// Somebody who may log in.

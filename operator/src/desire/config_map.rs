@@ -44,6 +44,7 @@ pub(super) fn service_config(context: Context<'_>, workload: Workload) -> String
         workload,
         grpc: listen(GRPC_PORT),
         admin: listen(ADMIN_PORT),
+        control: file::control(),
         database: database(context, path::DATABASE, SERVICE_CONNECTIONS),
         kafka: file::Kafka {
             bootstrap_servers: valid.kafka.bootstrap_servers.clone(),

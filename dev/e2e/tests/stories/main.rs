@@ -6,6 +6,7 @@ mod backends;
 mod conflicts;
 mod copies;
 mod crashes;
+mod dead_letters;
 mod deletion;
 mod drift;
 mod fights;
