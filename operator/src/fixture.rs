@@ -1,6 +1,5 @@
 //! The sample platform for tests, and a cluster that obeys without a fault.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
@@ -73,18 +72,7 @@ impl Cluster {
     /// Nothing is there but what the spec refers to.
     pub(crate) fn empty() -> Self {
         Self {
-            observed: Observed {
-                children: BTreeMap::new(),
-                missing: Vec::new(),
-                looked_up: true,
-                kafka: Reading::Seen(Arc::default()),
-                registry: Reading::Seen(Arc::default()),
-                optional: ChildKind::OPTIONAL.into(),
-                accepted: BTreeMap::new(),
-                fights: BTreeMap::new(),
-                lost: BTreeMap::new(),
-                now: now(),
-            },
+            observed: Observed::empty(now()),
             fresh: Credentials::fixed("first"),
             serial: 0,
         }

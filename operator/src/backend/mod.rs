@@ -3,6 +3,7 @@
 mod breaker;
 pub mod kafka;
 mod poll;
+pub mod postgres;
 pub mod registry;
 
 use std::fmt;
@@ -22,6 +23,8 @@ pub struct Outside {
     pub kafka: kafka::Kafka,
     /// How schema registries are reached.
     pub registry: registry::Registry,
+    /// How PostgreSQL is reached.
+    pub postgres: postgres::Postgres,
 }
 
 /// Longest time that a call to a backend may take.

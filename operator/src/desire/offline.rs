@@ -1,7 +1,6 @@
 //! What a platform becomes once it has settled, computed without a cluster: for judges of what is rendered, and for
 //! people who want to read it beforehand.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
@@ -9,8 +8,7 @@ use logistics_schemas::Workload;
 use serde_json::Value;
 
 use super::desire;
-use crate::backend::Reading;
-use crate::child::{Child, ChildId, ChildKind, Live};
+use crate::child::{Child, ChildId, Live};
 use crate::credential::Credentials;
 use crate::observe::Observed;
 use crate::release::{Migration, Release, WorkloadRelease};
@@ -24,18 +22,7 @@ use crate::validate::ValidPlatform;
 #[must_use]
 pub fn offline(valid: &ValidPlatform) -> Vec<Value> {
     let credentials = Credentials::fixed("placeholder");
-    let mut observed = Observed {
-        children: BTreeMap::new(),
-        missing: Vec::new(),
-        looked_up: true,
-        kafka: Reading::Seen(Arc::default()),
-        registry: Reading::Seen(Arc::default()),
-        optional: ChildKind::OPTIONAL.into(),
-        accepted: BTreeMap::new(),
-        fights: BTreeMap::new(),
-        lost: BTreeMap::new(),
-        now: Timestamp::UNIX_EPOCH,
-    };
+    let mut observed = Observed::empty(Timestamp::UNIX_EPOCH);
     let release = settled(valid, &credentials);
     let made = desire(valid, &observed, &release, &credentials);
     // Of what exists some fields are others': the number of pods is the autoscaler's.
@@ -75,6 +62,7 @@ fn settled(valid: &ValidPlatform, credentials: &Credentials) -> Release {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Reading;
     use crate::fixture::{self, Cluster};
 
     fn without_passwords(objects: Vec<Value>) -> Vec<Value> {

@@ -30,8 +30,9 @@ pub use watch::{Platforms, watch_children, watch_platforms};
 
 use crate::api::LogisticsPlatform;
 use crate::backend::kafka::{self, Kafka};
+use crate::backend::postgres::{self, Postgres};
 use crate::backend::registry::{self, Registry};
-use crate::backend::{Outside, Poller, Reading, Trigger};
+use crate::backend::{BackendError, Outside, Poller, Reading, Trigger};
 use crate::child::ChildKind;
 use crate::claims::Claims;
 use crate::fight::Fights;
@@ -56,6 +57,8 @@ pub struct Sources {
     pub kafka: Poller<Kafka>,
     /// Subjects.
     pub registry: Poller<Registry>,
+    /// Whether databases' servers are there.
+    pub postgres: Poller<Postgres>,
 }
 
 /// The backends of a platform; `None` where its authority is not known.
@@ -85,6 +88,7 @@ impl Sources {
             references: References::new(client, trigger.clone()),
             kafka: Poller::new(outside.kafka, trigger.clone(), metrics.clone()),
             registry: Poller::new(outside.registry, trigger.clone(), metrics.clone()),
+            postgres: Poller::new(outside.postgres, trigger.clone(), metrics.clone()),
         }
     }
 
@@ -94,6 +98,7 @@ impl Sources {
         self.references.forget(platform);
         self.kafka.forget(platform);
         self.registry.forget(platform);
+        self.postgres.forget(platform);
     }
 
     /// Gathers what is known about a platform.
@@ -128,18 +133,18 @@ impl Sources {
             trust,
         });
         let resync = valid.kafka.resync;
-        let read_kafka = match &kafka_target {
-            Ok(target) => self.kafka.watch(platform, target, kafka::wanted(valid), resync),
-            Err(None) => Reading::Pending,
-            Err(Some(error)) => Reading::Failed(error.clone()),
-        };
-        let read_registry = match &registry_target {
-            Ok(target) => self
-                .registry
-                .watch(platform, target, registry::wanted(valid), resync),
-            Err(None) => Reading::Pending,
-            Err(Some(error)) => Reading::Failed(error.clone()),
-        };
+        let read_kafka = read(&kafka_target, |target| {
+            self.kafka.watch(platform, target, kafka::wanted(valid), resync)
+        });
+        let read_registry = read(&registry_target, |target| {
+            self.registry
+                .watch(platform, target, registry::wanted(valid), resync)
+        });
+        let postgres_target = trust(&valid.database.tls).map(|trust| postgres::Target::new(valid, trust));
+        let read_postgres = read(&postgres_target, |target| {
+            self.postgres
+                .watch(platform, target, vec![postgres::Session], resync)
+        });
         let children = self.cache.children(namespace, &valid.uid, &valid.identity.name);
         let optional = self
             .optional
@@ -156,6 +161,7 @@ impl Sources {
             looked_up: found.is_complete(),
             kafka: read_kafka,
             registry: read_registry,
+            postgres: read_postgres,
             now: Timestamp::now(),
         };
         let targets = Targets {
@@ -163,5 +169,17 @@ impl Sources {
             registry: registry_target.ok(),
         };
         (observed, targets)
+    }
+}
+
+/// What is known of a backend, as far as its authority is known.
+fn read<T, S>(
+    target: &Result<T, Option<BackendError>>,
+    watch: impl FnOnce(&T) -> Reading<S>,
+) -> Reading<S> {
+    match target {
+        Ok(target) => watch(target),
+        Err(None) => Reading::Pending,
+        Err(Some(error)) => Reading::Failed(error.clone()),
     }
 }

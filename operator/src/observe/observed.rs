@@ -7,6 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::backend::Reading;
 use crate::backend::kafka::Topics;
+use crate::backend::postgres::Session;
 use crate::backend::registry::Subjects;
 use crate::child::{ChildId, ChildKind, Live};
 use crate::claims::Claim;
@@ -29,6 +30,8 @@ pub struct Observed {
     pub kafka: Reading<Topics>,
     /// The subjects.
     pub registry: Reading<Subjects>,
+    /// Whether a session can begin on the database's server.
+    pub postgres: Reading<Session>,
     /// The optional kinds that the cluster has.
     pub optional: BTreeSet<ChildKind>,
     /// What the API server made of our objects: differences that an apply does not take away.
@@ -42,6 +45,24 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// A cluster in which none of a platform's objects is there, and all that it stands on answers.
+    #[must_use]
+    pub fn empty(now: Timestamp) -> Self {
+        Self {
+            children: BTreeMap::new(),
+            missing: Vec::new(),
+            looked_up: true,
+            kafka: Reading::Seen(Arc::default()),
+            registry: Reading::Seen(Arc::default()),
+            postgres: Reading::Seen(Arc::default()),
+            optional: ChildKind::OPTIONAL.into(),
+            accepted: BTreeMap::new(),
+            fights: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            now,
+        }
+    }
+
     /// A child by kind and name.
     #[must_use]
     pub fn child(&self, kind: ChildKind, name: &str) -> Option<&Live> {

@@ -185,6 +185,28 @@ fn database(facts: Facts<'_>) -> Finding {
         );
         return Finding::wrong(Reason::DatabaseConflict, message);
     }
+    let migration = migration(facts);
+    match &facts.observed.postgres {
+        Reading::Failed(error) => {
+            let mut message = error.message.clone();
+            if error.reason == Reason::Unreachable {
+                message.push_str("; pods that run are not touched");
+            }
+            // It is why the migration does not get on, and both are to be known.
+            if migration.status != Some(true) && migration.message != error.message {
+                message = format!("{message}; {}", migration.message);
+            }
+            Finding::wrong(error.reason, message)
+        }
+        // What the migration says holds as long as it is not done; then only the server can be a concern.
+        Reading::Pending if migration.status == Some(true) => {
+            Finding::unknown("the database's server is being asked")
+        }
+        Reading::Pending | Reading::Seen(_) => migration,
+    }
+}
+
+fn migration(facts: Facts<'_>) -> Finding {
     let names = Names(&facts.valid.identity);
     let job = names.migrate_job(&facts.release.migration_hash);
     let logs = format!("kubectl logs -n {} job/{job}", facts.valid.identity.namespace);

@@ -245,7 +245,7 @@ impl Site {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// The sample, on the broker and registry of the tests, with topics of its own.
+    /// The sample, on the broker, registry and database server of the tests, with topics of its own.
     pub(crate) async fn sample(&self) -> Result<Value> {
         let kafka = dev_rig::shared::kafka().await?;
         let registry = dev_rig::shared::schema_registry().await?;
@@ -258,8 +258,11 @@ impl Site {
         spec["kafka"]["topicPrefix"] = format!("{}.", self.namespace).into();
         spec["kafka"]["resync"] = "5s".into();
         spec["schemaRegistry"]["url"] = registry.url.as_str().into();
-        spec["schemaRegistry"]["tls"] = plain;
-        spec["database"]["tls"] = json!({});
+        spec["schemaRegistry"]["tls"] = plain.clone();
+        let postgres = dev_rig::shared::postgres().await?;
+        spec["database"]["host"] = postgres.host.as_str().into();
+        spec["database"]["port"] = postgres.port.into();
+        spec["database"]["tls"] = plain;
         // Of two platforms with one database only the older one runs.
         spec["database"]["name"] = self.namespace.as_str().into();
         Ok(sample)

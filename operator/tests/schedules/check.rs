@@ -80,6 +80,7 @@ fn platform(world: &World, systems: &Systems, name: &str) {
         looked_up: true,
         kafka: Reading::Seen(Arc::new(systems.topics())),
         registry: Reading::Seen(Arc::new(subjects)),
+        postgres: Reading::Seen(Arc::default()),
         optional: BTreeSet::new(),
         accepted: BTreeMap::new(),
         fights: BTreeMap::new(),

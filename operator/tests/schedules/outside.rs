@@ -1,4 +1,4 @@
-//! Kafka and a schema registry in memory, with faults.
+//! Kafka, a schema registry and PostgreSQL in memory, with faults.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 use logistics_kafka_admin::{Config, Error, TopicDescription, TopicSpec};
 use logistics_operator::backend::kafka::{Brokers, Kafka, Topics};
+use logistics_operator::backend::postgres::{Postgres, Server};
 use logistics_operator::backend::registry::{Http, Registry, SubjectState, Subjects};
 use logistics_operator::backend::{BackendError, Outside};
 use logistics_operator::reason::Reason;
@@ -39,10 +40,11 @@ impl Systems {
             systems: self.clone(),
             world: world.clone(),
         };
-        let other = link.clone();
+        let (other, third) = (link.clone(), link.clone());
         Outside {
             kafka: Kafka::new(Box::new(move |_| Ok(Box::new(link.clone())))),
             registry: Registry::new(Box::new(move |_| Ok(Box::new(other.clone())))),
+            postgres: Postgres::new(Box::new(move |_| Ok(Box::new(third.clone())))),
         }
     }
 
@@ -234,6 +236,18 @@ impl Http for Link {
                 message: format!("{path}: the connection broke"),
             })?;
             Ok((code, body.to_string().into_bytes()))
+        })
+    }
+}
+
+impl Server for Link {
+    fn ask(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+        Box::pin(async move {
+            let begun = self.act("begin a session", false, || ()).await;
+            begun.ok_or_else(|| BackendError {
+                reason: Reason::Unreachable,
+                message: "the connection broke".into(),
+            })
         })
     }
 }

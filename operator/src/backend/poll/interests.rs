@@ -53,13 +53,17 @@ impl<B: Backend> Interests<B> {
             interest.interval = interval;
             return (self.reading(platform), false);
         }
+        // What another platform already knows of the same items is not read again.
+        let same = self.0.values().find(|other| other.known.is_some() && other.items == items);
+        let known = same.and_then(|other| other.known.clone());
+        let new = known.is_none();
         let interest = Interest {
             items,
             interval,
-            known: None,
+            known,
         };
         self.0.insert(platform.clone(), interest);
-        (Reading::Pending, true)
+        (self.reading(platform), new)
     }
 
     /// What a platform knows.
@@ -212,6 +216,17 @@ mod tests {
         let (reading, new) = interests.want(&platform("c"), vec![subject("c")], INTERVAL);
         assert!(!new);
         assert_eq!(reading, Reading::Seen(Arc::new(found(&["c"]).unwrap())));
+    }
+
+    #[test]
+    fn who_wants_what_another_knows_costs_no_read() {
+        let mut interests = two();
+        let items = covered_by(&interests, &Which::All);
+        interests.keep(1, &items, &found(&["a", "b"]));
+        let (reading, new) = interests.want(&platform("c"), vec![subject("a")], INTERVAL);
+        assert!(!new);
+        assert_eq!(reading, Reading::Seen(Arc::new(found(&["a"]).unwrap())));
+        assert_eq!(covered_by(&interests, &Which::Unread), []);
     }
 
     #[test]
