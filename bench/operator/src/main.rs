@@ -1,8 +1,8 @@
 //! What the operator costs: memory, CPU, requests and delays with many platforms, on a real API server, next to peers.
 //!
 //! The API server and etcd are real processes, and so is each operator that is measured. The controllers of Deployments,
-//! `ReplicaSet`s and Jobs are played by this program, so that no pod has to be scheduled; Kafka and the schema registry are
-//! counting servers that speak the real protocols.
+//! `ReplicaSet`s and Jobs are played by this program, so that no pod has to be scheduled; Kafka, the schema registry and
+//! PostgreSQL are counting servers that speak the real protocols.
 
 mod fake;
 mod measure;

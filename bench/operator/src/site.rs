@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ApiResource, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use kube::{Client, Config, ResourceExt};
 use serde_json::{Value, json};
@@ -95,7 +95,24 @@ impl Site {
         })
         .await?;
         // It is served a moment after it says so.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let version = definition.spec.versions.iter().find(|version| version.served);
+        let version = version.context("a definition of which no version is served")?;
+        let kind = ApiResource {
+            group: definition.spec.group.clone(),
+            version: version.name.clone(),
+            api_version: format!("{}/{}", definition.spec.group, version.name),
+            kind: definition.spec.names.kind.clone(),
+            plural: definition.spec.names.plural.clone(),
+        };
+        let objects: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+        until("the kind is served", || async {
+            match objects.list(&ListParams::default().limit(1)).await {
+                Ok(_) => Ok(true),
+                Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 429 | 503) => Ok(false),
+                Err(error) => Err(error).context("list the kind"),
+            }
+        })
+        .await?;
         Ok(())
     }
 

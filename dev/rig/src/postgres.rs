@@ -171,6 +171,12 @@ impl Postgres {
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
+    /// What the server has noted so far.
+    pub fn log(&self) -> Result<String> {
+        let path = self.folder.path().join("postgres.log");
+        std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+    }
+
     /// Kills the server, as a crash does.
     pub fn kill(&self) {
         self.process.kill();

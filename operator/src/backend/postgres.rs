@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use logistics_kafka_admin::Trust;
@@ -24,6 +25,9 @@ use self::message::Answer;
 use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT};
 use crate::reason::Reason;
 use crate::validate::ValidPlatform;
+
+/// How long the end of a connection is waited for.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where a server is. Its databases share one reader.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -97,7 +101,7 @@ impl Backend for Postgres {
     const NAME: &'static str = "postgres";
     // All platforms of a server want the same.
     const BATCH: usize = usize::MAX;
-    const PACE: std::time::Duration = std::time::Duration::ZERO;
+    const PACE: Duration = Duration::ZERO;
     type Target = Target;
     type Connection = Connection;
     type Item = Session;
@@ -213,10 +217,23 @@ async fn start(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Re
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.map_err(Refusal::Broken)?;
     match message::answer(head[0], &body) {
-        Some(Answer::Alive) => Ok(()),
+        Some(Answer::Alive) => {
+            // What it still has to say does not matter.
+            let _ = tokio::time::timeout(LEAVE_TIMEOUT, leave(&mut stream)).await;
+            Ok(())
+        }
         Some(Answer::Away(message)) => Err(Refusal::Server(message)),
         None => Err(Refusal::Foreign),
     }
+}
+
+/// Says goodbye and reads to the end: a connection that is dropped with something unread, such as a ticket of TLS, is reset,
+/// and of that PostgreSQL makes a note.
+async fn leave(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = [0; 256];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
 }
 
 /// TLS as a platform says; `None` without it.

@@ -173,10 +173,7 @@ impl Sources {
 }
 
 /// What is known of a backend, as far as its authority is known.
-fn read<T, S>(
-    target: &Result<T, Option<BackendError>>,
-    watch: impl FnOnce(&T) -> Reading<S>,
-) -> Reading<S> {
+fn read<T, S>(target: &Result<T, Option<BackendError>>, watch: impl FnOnce(&T) -> Reading<S>) -> Reading<S> {
     match target {
         Ok(target) => watch(target),
         Err(None) => Reading::Pending,

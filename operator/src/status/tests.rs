@@ -40,6 +40,60 @@ fn short(status: &PlatformStatus, kind: &str) -> String {
     format!("{value}/{reason}")
 }
 
+/// A server that is away is told, with the migration that cannot get on without it, and nothing else changes.
+#[test]
+fn a_database_that_is_away_is_told_with_the_migration() {
+    let valid = fixture::valid();
+    let mut cluster = Cluster::running(&valid);
+    let (release, desired) = cluster.decide(&valid);
+    let before = report(&cluster, &Applied::default(), &PlatformStatus::default());
+    cluster.observed.postgres = fixture::away();
+    let status = report(&cluster, &Applied::default(), &before);
+    assert_eq!(
+        condition(&status, "DatabaseReady"),
+        (
+            "False".into(),
+            "Unreachable".into(),
+            "away; pods that run are not touched".into()
+        )
+    );
+    assert_eq!(short(&status, "Degraded"), "True/Unreachable");
+    assert_eq!(short(&status, "Ready"), "False/Unreachable");
+    assert_eq!(short(&status, "WorkloadsReady"), "True/Available");
+    let (same, wanted) = cluster.decide(&valid);
+    assert_eq!(same.settled(), release.settled());
+    let objects = |desired: crate::desire::Desired| -> Vec<_> {
+        desired.children.into_iter().map(|child| child.object).collect()
+    };
+    assert_eq!(objects(wanted), objects(desired));
+
+    // While it is asked for the first time, after a restart, what was said goes on holding.
+    cluster.observed.postgres = Reading::Pending;
+    let pending = report(&cluster, &Applied::default(), &status);
+    assert_eq!(
+        condition(&pending, "DatabaseReady"),
+        condition(&status, "DatabaseReady")
+    );
+    let pending = report(&cluster, &Applied::default(), &before);
+    assert_eq!(short(&pending, "DatabaseReady"), "True/Migrated");
+
+    let mut cluster = Cluster::prepared(&valid);
+    cluster.step(&valid);
+    cluster.observed.postgres = fixture::away();
+    let (_, reason, message) = condition(
+        &report(&cluster, &Applied::default(), &PlatformStatus::default()),
+        "DatabaseReady",
+    );
+    assert_eq!(reason, "Unreachable");
+    assert!(
+        message.contains("away; ") && message.contains("migrates the database"),
+        "{message}"
+    );
+    cluster.observed.postgres = Reading::Pending;
+    let status = report(&cluster, &Applied::default(), &PlatformStatus::default());
+    assert_eq!(short(&status, "DatabaseReady"), "False/Migrating");
+}
+
 #[test]
 fn a_running_platform_is_ready() {
     let status = report(

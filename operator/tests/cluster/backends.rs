@@ -1,4 +1,4 @@
-//! Topics and subjects, on a real broker and a real registry.
+//! Topics, subjects and the database's server, on a real broker, a real registry and a real PostgreSQL.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -147,5 +147,43 @@ async fn an_incompatible_subject_stops_a_release_before_it_starts() -> Result<()
             .await?
             .is_empty()
     );
+    operator.stop().await
+}
+
+/// A platform says that its database's server is away, one on another server does not notice, and both go on alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_told_and_changes_nothing() -> Result<()> {
+    let site = Site::new("database").await?;
+    let operator = Operator::new(&site).await?;
+    let server = dev_rig::postgres().await?;
+    let mut sample = site.sample().await?;
+    sample["spec"]["database"]["host"] = json!(server.host);
+    sample["spec"]["database"]["port"] = json!(server.port);
+    sample["spec"]["database"]["tls"] = json!({"mode": "Disabled"});
+    site.create(&sample).await?;
+    site.until_ready().await?;
+    let beside = Site::new("database-beside").await?;
+    let operator_beside = Operator::new(&beside).await?;
+    beside.create(&beside.sample().await?).await?;
+    beside.until_ready().await?;
+    let conditions = || async {
+        let status = beside.platforms().get("acme").await?.status.unwrap_or_default();
+        anyhow::Ok(status.conditions)
+    };
+    let before = conditions().await?;
+
+    server.kill();
+    let message = site.until("DatabaseReady", "False/Unreachable").await?;
+    println!("{message}");
+    let named = format!("PostgreSQL {}:{}: no connection", server.host, server.port);
+    assert!(message.starts_with(&named), "{message}");
+    assert!(message.ends_with("pods that run are not touched"), "{message}");
+    site.until("Degraded", "True/Unreachable").await?;
+    site.until("WorkloadsReady", "True/Available").await?;
+    assert_eq!(conditions().await?, before);
+    server.start_again().await?;
+    site.until("DatabaseReady", "True/Migrated").await?;
+    site.until("Degraded", "False/AsExpected").await?;
+    operator_beside.stop().await?;
     operator.stop().await
 }

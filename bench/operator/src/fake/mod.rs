@@ -2,6 +2,7 @@
 //! What the operator costs is measured, not what a broker costs.
 
 pub(crate) mod kafka;
+pub(crate) mod postgres;
 pub(crate) mod registry;
 
 use std::collections::BTreeMap;

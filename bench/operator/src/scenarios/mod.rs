@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use self::operator::Operator;
-use crate::fake::{kafka, registry};
+use crate::fake::{kafka, postgres, registry};
 use crate::measure::Spread;
 use crate::play::Player;
 use crate::progress;
@@ -68,11 +68,12 @@ pub(crate) struct Sizes {
 
 /// Measures the operator.
 pub(crate) async fn run(program: &Path, sizes: Sizes, report: &mut Report) -> Result<()> {
-    progress("starts an API server, a counting Kafka and a counting registry");
+    progress("starts an API server, a counting Kafka, a counting registry and a counting PostgreSQL");
     let site = Site::start(&[SUBJECT]).await?;
     site.define(&api::definition()).await?;
     let kafka = kafka::start().await?;
     let registry = registry::start().await?;
+    let postgres = postgres::start().await?;
     let player = Player::start(&site.client);
     let kubeconfig = site.user(SUBJECT).await?;
     let operator = Operator::start(program, &kubeconfig, "operator-0")?;
@@ -82,6 +83,7 @@ pub(crate) async fn run(program: &Path, sizes: Sizes, report: &mut Report) -> Re
         site,
         kafka,
         registry,
+        postgres,
         player,
         operator,
         sizes,
@@ -106,6 +108,7 @@ struct Bench {
     site: Site,
     kafka: kafka::Kafka,
     registry: registry::Registry,
+    postgres: postgres::Postgres,
     sizes: Sizes,
     program: PathBuf,
     kubeconfig: PathBuf,
@@ -149,7 +152,11 @@ impl Bench {
         );
         let start = Instant::now();
         progress(format!("{platforms} platforms at once"));
-        let backing = (&*self.kafka.bootstrap_servers, &*self.registry.url);
+        let backing = platform::Backing {
+            bootstrap_servers: &self.kafka.bootstrap_servers,
+            registry: &self.registry.url,
+            postgres: self.postgres.port,
+        };
         let objects = (0..platforms).map(|number| platform::platform(number, backing));
         let applying = self.site.apply_all(objects);
         let waiting = until("all platforms are ready", || async {
@@ -240,6 +247,7 @@ impl Bench {
             self.kafka.requests(),
             self.registry.requests(),
             self.operator.reconciles().await?,
+            self.postgres.requests(),
         );
         let start = Instant::now();
         tokio::time::sleep(self.sizes.rest).await;
@@ -265,6 +273,8 @@ impl Bench {
             "per minute",
             to_registry,
         );
+        let to_postgres = counted(self.postgres.requests() - before.4) / minutes;
+        report.add(SUBJECT, name("sessions of PostgreSQL"), "per minute", to_postgres);
         let reconciles = (self.operator.reconciles().await? - before.3) / minutes;
         report.add(SUBJECT, name("reconciles"), "per minute", reconciles);
         Ok(())

@@ -42,8 +42,17 @@ pub(super) fn references(platforms: usize) -> impl Iterator<Item = Value> {
     (0..platforms).map(secret).chain(key_sets)
 }
 
+/// What all platforms stand on.
+#[derive(Clone, Copy)]
+pub(super) struct Backing<'a> {
+    pub(super) bootstrap_servers: &'a str,
+    pub(super) registry: &'a str,
+    /// The port of PostgreSQL on loopback.
+    pub(super) postgres: u16,
+}
+
 /// A platform with two pods of each workload.
-pub(super) fn platform(number: usize, (bootstrap_servers, registry): (&str, &str)) -> Value {
+pub(super) fn platform(number: usize, backing: Backing<'_>) -> Value {
     let plain = json!({"mode": "Disabled"});
     let replicas = json!({"replicas": 2});
     json!({
@@ -54,13 +63,14 @@ pub(super) fn platform(number: usize, (bootstrap_servers, registry): (&str, &str
             "image": {"repository": "registry.example.org/logistics"},
             "workloads": {"shipment": replicas, "tracking": replicas, "analytics": replicas},
             "kafka": {
-                "bootstrapServers": bootstrap_servers, "tls": plain,
+                "bootstrapServers": backing.bootstrap_servers, "tls": plain,
                 "topicPrefix": format!("{}.{}.", namespace(number), name(number)),
                 "topics": {"replicationFactor": 1},
             },
-            "schemaRegistry": {"url": registry, "tls": plain},
+            "schemaRegistry": {"url": backing.registry, "tls": plain},
             "database": {
-                "host": "postgres.backing.svc", "name": name(number).replace('-', "_"), "tls": plain,
+                "host": "127.0.0.1", "port": backing.postgres,
+                "name": name(number).replace('-', "_"), "tls": plain,
                 "credentials": {"secretRef": {"name": format!("{}-owner", name(number))}},
             },
             "auth": {

@@ -99,11 +99,25 @@ fn back(condition: &Condition) -> bool {
     condition.status == "True"
 }
 
-/// PostgreSQL goes away. The operator never speaks to it: services refuse calls at once, the schema registry, which
-/// stands on it, is told as away, and a platform that needs a migration waits for it and says so.
+/// PostgreSQL goes away: the platform says so, services refuse calls at once, the schema registry, which stands on it, is
+/// told as away, and a platform that needs a migration waits for it and says so.
 async fn without_postgres(stage: &Stage) -> Result<()> {
     let new = stage.prepare(TWIN).await?;
     Service::Postgres.take_away(&stage.client).await?;
+    let (told, took) = stage
+        .wait_condition(MAIN, "DatabaseReady", TELL_LIMIT, away)
+        .await?;
+    let name = Service::Postgres.name();
+    println!("{name} is away, told after {took:.1?}: {told}");
+    ensure!(
+        told.message.contains(name),
+        "the condition does not name {name}: {told}"
+    );
+    stage
+        .wait_condition(MAIN, "Degraded", TELL_LIMIT, |condition| {
+            condition.status == "True"
+        })
+        .await?;
     stage.apply(&often(new)).await?;
     let (told, took) = stage
         .wait_condition(TWIN, "DatabaseReady", TELL_LIMIT, away)
@@ -124,6 +138,10 @@ async fn without_postgres(stage: &Stage) -> Result<()> {
     unaffected(stage).await?;
 
     Service::Postgres.bring_back(&stage.client).await?;
+    let (_, took) = stage
+        .wait_condition(MAIN, "DatabaseReady", BACK_LIMIT, back)
+        .await?;
+    println!("{name} is back, told after {took:.1?}");
     stage
         .wait_condition(MAIN, "SchemasReady", BACK_LIMIT, back)
         .await?;

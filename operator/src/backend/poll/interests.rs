@@ -54,7 +54,10 @@ impl<B: Backend> Interests<B> {
             return (self.reading(platform), false);
         }
         // What another platform already knows of the same items is not read again.
-        let same = self.0.values().find(|other| other.known.is_some() && other.items == items);
+        let same = self
+            .0
+            .values()
+            .find(|other| other.known.is_some() && other.items == items);
         let known = same.and_then(|other| other.known.clone());
         let new = known.is_none();
         let interest = Interest {

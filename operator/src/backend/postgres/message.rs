@@ -61,7 +61,9 @@ fn error(body: &[u8]) -> Option<Answer> {
     let code = field(body, b'C')?;
     let message: String = field(body, b'M')?.chars().take(SHOWN).collect();
     // Too few resources, an operator's hand (a start, a stop), the system, a defect.
-    let of_the_server = ["53", "57", "58", "XX"].iter().any(|class| code.starts_with(class));
+    let of_the_server = ["53", "57", "58", "XX"]
+        .iter()
+        .any(|class| code.starts_with(class));
     Some(if of_the_server {
         Answer::Away(format!("{message} (SQLSTATE {code})"))
     } else {
@@ -80,7 +82,10 @@ mod tests {
     use super::*;
 
     fn refusal(code: &str, message: &str) -> Option<Answer> {
-        answer(b'E', format!("SFATAL\0VFATAL\0C{code}\0M{message}\0\0").as_bytes())
+        answer(
+            b'E',
+            format!("SFATAL\0VFATAL\0C{code}\0M{message}\0\0").as_bytes(),
+        )
     }
 
     #[test]
