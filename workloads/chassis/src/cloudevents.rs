@@ -1,4 +1,4 @@
-//! Events as records: CloudEvents in binary mode, the value in Avro.
+//! Events as records: CloudEvents in binary mode, the value in Avro or, while its schema has no id yet, in JSON.
 
 use std::sync::Arc;
 
@@ -21,8 +21,6 @@ pub const TIME: &str = "ce_time";
 pub const SEQUENCE: &str = "ce_sequence";
 /// `content-type` of the value.
 pub const CONTENT_TYPE: &str = "content-type";
-
-const AVRO: &str = "application/avro";
 
 /// `ce_type` of the events of a topic, for example `logistics.shipment.created`.
 #[must_use]
@@ -52,6 +50,7 @@ impl EventWriter {
     /// The record of `event`, which carries on the current trace.
     pub fn record<E: Event>(&self, id: Uuid, time: DateTime<Utc>, event: &E) -> Result<Record, EncodeError> {
         let key = event.shipment_id().to_string();
+        let encoded = self.codec.encode(event)?;
         let mut headers: Vec<(String, Vec<u8>)> = [
             ("ce_specversion", "1.0".to_owned()),
             (ID, id.to_string()),
@@ -60,7 +59,7 @@ impl EventWriter {
             (TIME, time.to_rfc3339_opts(SecondsFormat::Micros, true)),
             ("ce_partitionkey", key.clone()),
             (SEQUENCE, event.seq().to_string()),
-            (CONTENT_TYPE, AVRO.to_owned()),
+            (CONTENT_TYPE, encoded.encoding.content_type().to_owned()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.into_bytes()))
@@ -76,7 +75,7 @@ impl EventWriter {
             seq: event.seq(),
             topic: E::TOPIC.full_name(&self.topic_prefix),
             key: Some(key.into_bytes()),
-            payload: Some(self.codec.encode(event)?),
+            payload: Some(encoded.bytes),
             headers,
         })
     }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use crate::admin::{self, Readiness};
-use crate::codec::Codec;
+use crate::codec::{Codec, CodecMetrics};
 use crate::config::REVISION_VARIABLE;
 use crate::identity::{KeyFileError, Verifier};
 use crate::metrics::Metrics;
@@ -221,18 +221,27 @@ impl Chassis {
         self.config.workload
     }
 
-    /// The codec of these topics. Waits for the schema registry, unless the stop is asked for.
-    pub async fn codec(&self, topics: &[Topic]) -> Result<Codec, RunError> {
-        let kafka = &self.config.kafka;
-        tokio::select! {
-            codec = Codec::connect(&self.config.schema_registry, &kafka.topic_prefix, topics) => {
-                codec.map_err(|source| RunError::Prepare {
-                    what: "schema registry",
-                    source: source.into(),
-                })
-            }
-            () = self.shutdown.requested().cancelled_owned() => Err(RunError::Stopped),
-        }
+    /// The codec of these topics: see [`Codec::open`] for how long it waits for the schema registry.
+    pub async fn codec(&mut self, topics: &[Topic]) -> Result<Codec, RunError> {
+        let (config, pool) = (Arc::clone(&self.config), self.pool.clone());
+        let (registry, prefix) = (&config.schema_registry, &config.kafka.topic_prefix);
+        let metrics = CodecMetrics::register(&self.metrics);
+        let opened = tokio::select! {
+            opened = Codec::open(registry, prefix, topics, pool, metrics) => opened,
+            () = self.shutdown.requested().cancelled_owned() => return Err(RunError::Stopped),
+        };
+        let (codec, lookup) = opened.map_err(|source| RunError::Prepare {
+            what: "schema registry",
+            source: source.into(),
+        })?;
+        let stop = self.shutdown.requested();
+        self.spawn("schema lookup", async move {
+            lookup.run(stop.clone()).await;
+            // A service ends when one of its tasks does.
+            stop.cancelled().await;
+            Ok(())
+        });
+        Ok(codec)
     }
 
     /// Serves what those who run the platform may do, on the control port, for as long as the process lives.

@@ -38,7 +38,7 @@ impl FeedRecord {
         Ok(Self {
             topic: E::TOPIC,
             key: Some(event.shipment_id().to_string().into_bytes()),
-            value: codec.encode(event)?,
+            value: codec.encode(event)?.bytes,
             headers: vec![
                 header(cloudevents::ID, id.to_string()),
                 header(cloudevents::TYPE, cloudevents::type_of(&E::TOPIC)),

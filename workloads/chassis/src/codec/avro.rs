@@ -1,21 +1,25 @@
 //! Typed events to Avro and back. A reader resolves the writer's schema to its own, so either side may be newer.
+//!
+//! Without an id of its schema, an event is written as JSON: the log goes on while a registry is away that was never
+//! asked before. Readers take both at any time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use logistics_schemas::config::SchemaRegistry;
 use logistics_schemas::topics::Topic;
+use sqlx::PgPool;
 
 use super::event::Event;
+use super::lookup::{self, Lookup};
+use super::metrics::{CodecMetrics, Encoding};
 use super::registry::{Registry, RegistryError};
-use super::wire::{self, WireError};
+use super::seen::Seen;
+use super::wire::{self, MAX_VALUE_BYTES, WireError};
 
-/// Pauses between questions to a registry that is not there, or not yet filled.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// Most writers' schemas that are kept; each is a version of one of the platform's few subjects.
 const MAX_WRITERS: usize = 256;
 
@@ -48,6 +52,14 @@ pub enum EncodeError {
         topic: &'static str,
         /// Why not.
         source: Box<apache_avro::Error>,
+    },
+    /// The value cannot be written as JSON.
+    #[error("an event of topic {topic} is no JSON: {source}")]
+    Json {
+        /// The topic.
+        topic: &'static str,
+        /// Why not.
+        source: serde_json::Error,
     },
     /// The value is too long.
     #[error(transparent)]
@@ -84,6 +96,14 @@ pub enum DecodeError {
         /// How many bytes.
         left: usize,
     },
+    /// JSON, but no event.
+    #[error("the JSON value is no event of topic {topic}: {source}")]
+    Json {
+        /// The topic.
+        topic: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
     /// The registry did not answer: try again.
     #[error(transparent)]
     Registry(RegistryError),
@@ -104,36 +124,111 @@ impl DecodeError {
             Self::UnknownSchema { .. } => "unknown_schema",
             Self::Avro { .. } => "schema_mismatch",
             Self::TrailingBytes { .. } => "trailing_bytes",
+            Self::Json { .. } => "json_mismatch",
             Self::Registry(_) => "registry",
         }
     }
 }
 
-/// Encodes and decodes the events of some topics.
-#[derive(Debug)]
+/// A record's value, and how it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The value.
+    pub bytes: Vec<u8>,
+    /// How it is written.
+    pub encoding: Encoding,
+}
+
+/// Encodes and decodes the events of some topics; clones share what is known.
+#[derive(Clone, Debug)]
 pub struct Codec {
     registry: Registry,
-    topics: HashMap<&'static str, Registered>,
-    writers: RwLock<HashMap<u32, Arc<Schema>>>,
+    topics: HashMap<&'static str, Arc<Own>>,
+    writers: Arc<RwLock<HashMap<u32, Arc<Writer>>>>,
+    seen: Option<Seen>,
+    metrics: CodecMetrics,
 }
 
 /// One of our own schemas.
 #[derive(Debug)]
-struct Registered {
-    id: u32,
+pub(super) struct Own {
+    pub(super) subject: String,
+    pub(super) text: &'static str,
+    schema: Arc<Schema>,
+    id: RwLock<Option<u32>>,
+}
+
+impl Own {
+    fn id(&self) -> Option<u32> {
+        *self.id.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The schema that a value was written with.
+#[derive(Debug)]
+struct Writer {
+    text: String,
     schema: Arc<Schema>,
 }
 
+impl Writer {
+    fn parse(id: u32, text: String) -> Result<Arc<Self>, DecodeError> {
+        let schema = Schema::parse_str(&text).map_err(|source| DecodeError::Avro {
+            id,
+            topic: "(schema)",
+            source: Box::new(source),
+        })?;
+        let schema = Arc::new(schema);
+        Ok(Arc::new(Self { text, schema }))
+    }
+}
+
 impl Codec {
-    /// Looks the ids of these topics' schemas up, and waits until the registry has them all: the operator registers
-    /// them before it starts a service, but a registry may be away.
+    /// A codec without a memory: waits until the registry has the schemas of these topics.
     pub async fn connect(
         config: &SchemaRegistry,
         topic_prefix: &str,
         topics: &[Topic],
     ) -> Result<Self, StartError> {
-        let registry = Registry::new(config)?;
-        let mut registered = HashMap::new();
+        let codec = Self::new(config, topic_prefix, topics, None, CodecMetrics::default())?;
+        for own in codec.topics.values() {
+            let id = lookup::wait_for_id(&codec.registry, own).await;
+            codec.learn(own, id).await;
+        }
+        Ok(codec)
+    }
+
+    /// A service's codec. It knows the ids that it has seen before; others it asks for, and it waits for a registry that
+    /// does not have them yet: the operator registers schemas before it starts a service. For a registry that is away it
+    /// waits for a few seconds only. What it still does not know then is asked for by the [`Lookup`], which is to be run.
+    pub async fn open(
+        config: &SchemaRegistry,
+        topic_prefix: &str,
+        topics: &[Topic],
+        pool: PgPool,
+        metrics: CodecMetrics,
+    ) -> Result<(Self, Lookup), StartError> {
+        let codec = Self::new(config, topic_prefix, topics, Some(Seen::new(pool)), metrics)?;
+        let deadline = lookup::grace();
+        for own in codec.topics.values() {
+            if let Some(id) = codec.remembered(own).await {
+                codec.set(own, id);
+            } else if let Some(id) = lookup::first_id(&codec.registry, own, deadline).await {
+                codec.learn(own, id).await;
+            }
+        }
+        let lookup = Lookup::new(codec.clone());
+        Ok((codec, lookup))
+    }
+
+    fn new(
+        config: &SchemaRegistry,
+        topic_prefix: &str,
+        topics: &[Topic],
+        seen: Option<Seen>,
+        metrics: CodecMetrics,
+    ) -> Result<Self, StartError> {
+        let mut own = HashMap::new();
         for topic in topics {
             let (Some(text), Some(subject)) = (topic.schema, topic.subject(topic_prefix)) else {
                 continue;
@@ -142,43 +237,118 @@ impl Codec {
                 topic: topic.name,
                 source: Box::new(source),
             })?;
-            let id = wait_for_id(&registry, &subject, text).await;
-            let schema = Arc::new(schema);
-            registered.insert(topic.name, Registered { id, schema });
+            let schema = Own {
+                subject,
+                text,
+                schema: Arc::new(schema),
+                id: RwLock::default(),
+            };
+            own.insert(topic.name, Arc::new(schema));
         }
-        let writers = registered
-            .values()
-            .map(|one| (one.id, Arc::clone(&one.schema)))
-            .collect();
         Ok(Self {
-            registry,
-            topics: registered,
-            writers: RwLock::new(writers),
+            registry: Registry::new(config)?,
+            topics: own,
+            writers: Arc::default(),
+            seen,
+            metrics,
         })
     }
 
-    /// The record's value.
-    pub fn encode<E: Event>(&self, event: &E) -> Result<Vec<u8>, EncodeError> {
-        let topic = E::TOPIC.name;
-        let registered = self.topics.get(topic).ok_or(EncodeError::UnknownTopic(topic))?;
-        let datum = encode_datum(&registered.schema, event).map_err(|source| EncodeError::Avro {
-            topic,
-            source: Box::new(source),
-        })?;
-        Ok(wire::frame(registered.id, &datum)?)
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
     }
 
-    /// The event in a record's value, whatever version of the schema it was written with.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Arc<Own>> {
+        self.topics.values()
+    }
+
+    async fn remembered(&self, own: &Own) -> Option<u32> {
+        self.seen.as_ref()?.id_of(&own.subject, own.text).await
+    }
+
+    /// Notes the id of one of our own schemas.
+    pub(super) async fn learn(&self, own: &Own, id: u32) {
+        if let Some(seen) = &self.seen {
+            seen.keep(id, Some(&own.subject), own.text).await;
+        }
+        self.set(own, id);
+    }
+
+    fn set(&self, own: &Own, id: u32) {
+        let before = own.id.write().unwrap_or_else(PoisonError::into_inner).replace(id);
+        if before.is_some_and(|before| before != id) {
+            tracing::warn!(
+                subject = own.subject,
+                id,
+                "the registry has given the schema another id"
+            );
+        }
+        let writer = Writer {
+            text: own.text.to_owned(),
+            schema: Arc::clone(&own.schema),
+        };
+        self.remember(id, Arc::new(writer));
+    }
+
+    fn remember(&self, id: u32, writer: Arc<Writer>) {
+        let mut writers = self.writers.write().unwrap_or_else(PoisonError::into_inner);
+        if writers.len() < MAX_WRITERS || writers.contains_key(&id) {
+            writers.insert(id, writer);
+        }
+    }
+
+    /// The record's value: Avro, or JSON where the schema's id was never seen.
+    pub fn encode<E: Event>(&self, event: &E) -> Result<Encoded, EncodeError> {
+        let topic = E::TOPIC.name;
+        let own = self.topics.get(topic).ok_or(EncodeError::UnknownTopic(topic))?;
+        let encoded = match own.id() {
+            Some(id) => {
+                let datum = encode_datum(&own.schema, event).map_err(|source| EncodeError::Avro {
+                    topic,
+                    source: Box::new(source),
+                })?;
+                Encoded {
+                    bytes: wire::frame(id, &datum)?,
+                    encoding: Encoding::Avro,
+                }
+            }
+            None => encode_json(event)?,
+        };
+        self.metrics.encoded(topic, encoded.encoding);
+        Ok(encoded)
+    }
+
+    /// The event in a record's value, in JSON or in Avro of whatever version of the schema.
     pub async fn decode<E: Event>(&self, value: &[u8]) -> Result<E, DecodeError> {
-        let (id, mut datum) = wire::unframe(value)?;
+        let topic = E::TOPIC.name;
+        // No value in the wire format starts like this.
+        if value.first() == Some(&b'{') {
+            let event = decode_json(value)?;
+            self.metrics.decoded(topic, Encoding::Json);
+            return Ok(event);
+        }
+        let (id, datum) = wire::unframe(value)?;
         let writer = self.writer(id).await?;
-        let mismatch = |source| DecodeError::Avro {
+        let event = match self.read(id, &writer, datum) {
+            Ok(event) => event,
+            // A registry that was made anew may have given the id to another schema since.
+            Err(error) => match self.renewed(id, &writer).await {
+                Some(writer) => self.read(id, &writer, datum)?,
+                None => return Err(error),
+            },
+        };
+        self.metrics.decoded(topic, Encoding::Avro);
+        Ok(event)
+    }
+
+    fn read<E: Event>(&self, id: u32, writer: &Writer, mut datum: &[u8]) -> Result<E, DecodeError> {
+        let own = self.topics.get(E::TOPIC.name);
+        let reader = own.map_or(&writer.schema, |own| &own.schema);
+        let event = decode_datum(&writer.schema, reader, &mut datum).map_err(|source| DecodeError::Avro {
             id,
             topic: E::TOPIC.name,
             source: Box::new(source),
-        };
-        let reader = self.topics.get(E::TOPIC.name).map_or(&writer, |own| &own.schema);
-        let event = decode_datum(&writer, reader, &mut datum).map_err(mismatch)?;
+        })?;
         if datum.is_empty() {
             Ok(event)
         } else {
@@ -189,44 +359,71 @@ impl Codec {
         }
     }
 
-    async fn writer(&self, id: u32) -> Result<Arc<Schema>, DecodeError> {
+    async fn writer(&self, id: u32) -> Result<Arc<Writer>, DecodeError> {
         let known = self
             .writers
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&id)
             .cloned();
-        if let Some(schema) = known {
-            return Ok(schema);
+        if let Some(writer) = known {
+            return Ok(writer);
+        }
+        if let Some(seen) = &self.seen
+            && let Some(text) = seen.schema_of(id).await
+        {
+            let writer = Writer::parse(id, text)?;
+            self.remember(id, Arc::clone(&writer));
+            return Ok(writer);
         }
         let text = self.registry.schema_of(id).await.map_err(|error| match error {
             RegistryError::NotFound { .. } => DecodeError::UnknownSchema { id },
             other => DecodeError::Registry(other),
         })?;
-        let schema = Schema::parse_str(&text).map_err(|source| DecodeError::Avro {
-            id,
-            topic: "(schema)",
-            source: Box::new(source),
-        })?;
-        let schema = Arc::new(schema);
-        let mut writers = self.writers.write().unwrap_or_else(PoisonError::into_inner);
-        if writers.len() < MAX_WRITERS {
-            writers.insert(id, Arc::clone(&schema));
+        self.keep(id, text).await
+    }
+
+    /// The schema that the registry has under an id, where it is not `former`.
+    async fn renewed(&self, id: u32, former: &Writer) -> Option<Arc<Writer>> {
+        let text = self.registry.schema_of(id).await.ok()?;
+        if text == former.text || Schema::parse_str(&text).is_ok_and(|schema| schema == *former.schema) {
+            return None;
         }
-        Ok(schema)
+        self.keep(id, text).await.ok()
+    }
+
+    async fn keep(&self, id: u32, text: String) -> Result<Arc<Writer>, DecodeError> {
+        let writer = Writer::parse(id, text)?;
+        if let Some(seen) = &self.seen {
+            seen.keep(id, None, &writer.text).await;
+        }
+        self.remember(id, Arc::clone(&writer));
+        Ok(writer)
     }
 }
 
-async fn wait_for_id(registry: &Registry, subject: &str, schema: &str) -> u32 {
-    let mut pause = RETRY.0;
-    loop {
-        match registry.id_of(subject, schema).await {
-            Ok(id) => return id,
-            Err(error) => tracing::warn!(subject, %error, retry_in = ?pause, "waiting for the event schema"),
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(RETRY.1);
+fn encode_json<E: Event>(event: &E) -> Result<Encoded, EncodeError> {
+    let bytes = serde_json::to_vec(event).map_err(|source| EncodeError::Json {
+        topic: E::TOPIC.name,
+        source,
+    })?;
+    if bytes.len() > MAX_VALUE_BYTES {
+        return Err(WireError::TooLong(bytes.len()).into());
     }
+    Ok(Encoded {
+        bytes,
+        encoding: Encoding::Json,
+    })
+}
+
+fn decode_json<E: Event>(value: &[u8]) -> Result<E, DecodeError> {
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(WireError::TooLong(value.len()).into());
+    }
+    serde_json::from_slice(value).map_err(|source| DecodeError::Json {
+        topic: E::TOPIC.name,
+        source,
+    })
 }
 
 fn encode_datum<E: Event>(schema: &Schema, event: &E) -> Result<Vec<u8>, apache_avro::Error> {

@@ -1,14 +1,19 @@
-//! Events as bytes: Avro with the registry's wire format, and the names of the domain in
+//! Events as bytes: Avro with the registry's wire format, or JSON while the registry cannot tell; and the names of the domain in
 //! Protobuf.
 
 mod avro;
 mod event;
+mod lookup;
+mod metrics;
 mod proto;
 mod registry;
+mod seen;
 mod wire;
 
-pub use avro::{Codec, DecodeError, EncodeError, StartError};
+pub use avro::{Codec, DecodeError, EncodeError, Encoded, StartError};
 pub use event::{Event, Location, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged};
+pub use lookup::Lookup;
+pub use metrics::{CodecMetrics, Encoding};
 pub use proto::{
     classifier_from_proto, classifier_to_proto, disposition_to_proto, location_to_proto, status_from_proto,
     status_to_proto,
