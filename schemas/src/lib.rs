@@ -5,6 +5,7 @@ pub mod config;
 pub mod dead_letters;
 #[cfg(feature = "grpc")]
 pub mod grpc;
+pub mod headers;
 pub mod topics;
 
 /// The workloads that a platform consists of.

@@ -3,30 +3,15 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use logistics_schemas::topics::Topic;
+use logistics_schemas::headers::{
+    CLOUD_EVENTS, CONTENT_TYPE, ID, PARTITION_KEY, SEQUENCE, SOURCE, SPEC_VERSION, TIME, TYPE,
+};
 use uuid::Uuid;
 
 use crate::codec::{Codec, EncodeError, Event};
 use crate::outbox::Record;
 use crate::service::Chassis;
 use crate::telemetry::propagation;
-
-/// `ce_id`: the event's id, the same on every delivery.
-pub const ID: &str = "ce_id";
-/// `ce_type`, see [`type_of`].
-pub const TYPE: &str = "ce_type";
-/// `ce_time`: when it was recorded.
-pub const TIME: &str = "ce_time";
-/// `ce_sequence`: position among the shipment's events.
-pub const SEQUENCE: &str = "ce_sequence";
-/// `content-type` of the value.
-pub const CONTENT_TYPE: &str = "content-type";
-
-/// `ce_type` of the events of a topic, for example `logistics.shipment.created`.
-#[must_use]
-pub fn type_of(topic: &Topic) -> String {
-    format!("logistics.{}", topic.name)
-}
 
 /// Turns events into outbox records.
 #[derive(Clone, Debug)]
@@ -52,17 +37,17 @@ impl EventWriter {
         let key = event.shipment_id().to_string();
         let encoded = self.codec.encode(event)?;
         let mut headers: Vec<(String, Vec<u8>)> = [
-            ("ce_specversion", "1.0".to_owned()),
+            (SPEC_VERSION, CLOUD_EVENTS.to_owned()),
             (ID, id.to_string()),
-            ("ce_source", self.source.clone()),
-            (TYPE, type_of(&E::TOPIC)),
+            (SOURCE, self.source.clone()),
+            (TYPE, E::TOPIC.event_type()),
             (TIME, time.to_rfc3339_opts(SecondsFormat::Micros, true)),
-            ("ce_partitionkey", key.clone()),
+            (PARTITION_KEY, key.clone()),
             (SEQUENCE, event.seq().to_string()),
             (CONTENT_TYPE, encoded.encoding.content_type().to_owned()),
         ]
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+        .map(|(header, value)| (header.name.to_owned(), value.into_bytes()))
         .collect();
         headers.extend(
             propagation::current()

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
-use logistics_chassis::cloudevents;
 use logistics_chassis::codec::{Codec, Event};
+use logistics_schemas::headers;
 use logistics_schemas::topics::Topic;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -34,15 +34,15 @@ impl FeedRecord {
     /// always has the same.
     pub fn of<E: Event>(codec: &Codec, event: &E) -> Result<Self> {
         let id = Uuid::new_v5(&event.shipment_id(), &event.seq().to_be_bytes());
-        let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
+        let header = |header: headers::Header, value: String| (header.name.to_owned(), value.into_bytes());
         Ok(Self {
             topic: E::TOPIC,
             key: Some(event.shipment_id().to_string().into_bytes()),
             value: codec.encode(event)?.bytes,
             headers: vec![
-                header(cloudevents::ID, id.to_string()),
-                header(cloudevents::TYPE, cloudevents::type_of(&E::TOPIC)),
-                header(cloudevents::SEQUENCE, event.seq().to_string()),
+                header(headers::ID, id.to_string()),
+                header(headers::TYPE, E::TOPIC.event_type()),
+                header(headers::SEQUENCE, event.seq().to_string()),
             ],
         })
     }

@@ -1,5 +1,6 @@
 //! What a codec counts.
 
+use logistics_schemas::headers::{AVRO, JSON};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -20,8 +21,8 @@ impl Encoding {
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
-            Self::Avro => "application/avro",
-            Self::Json => "application/json",
+            Self::Avro => AVRO,
+            Self::Json => JSON,
         }
     }
 }

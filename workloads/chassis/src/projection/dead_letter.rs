@@ -1,16 +1,14 @@
 //! Poisoned records as dead letters: through the outbox, so that a dead letter topic that is away is no special case.
 
 use chrono::{SecondsFormat, Utc};
+use logistics_schemas::headers;
+use logistics_schemas::topics::DLQ_SUFFIX;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::sql::{ParkedRecord, Parking};
 use super::{Place, Poison};
 use crate::outbox;
-
-const PREFIX: &str = "__dlq.errors.";
-/// Put behind the name of a topic: where its dead letters go.
-const SUFFIX: &str = ".dlq";
 
 /// A poisoned record and why it is one.
 pub(super) struct Letter {
@@ -71,19 +69,19 @@ impl Letter {
             &Uuid::NAMESPACE_OID,
             format!("{group}/{full_topic}/{partition}/{offset}").as_bytes(),
         );
-        let topic = format!("{full_topic}{SUFFIX}");
-        for (name, text) in [
-            ("topic", full_topic),
-            ("partition", partition.to_string()),
-            ("offset", offset.to_string()),
-            ("group", group.to_owned()),
-            ("message", poison.message),
-            ("class", poison.class.to_owned()),
+        let topic = format!("{full_topic}{DLQ_SUFFIX}");
+        for (header, text) in [
+            (headers::DLQ_TOPIC, full_topic),
+            (headers::DLQ_PARTITION, partition.to_string()),
+            (headers::DLQ_OFFSET, offset.to_string()),
+            (headers::DLQ_GROUP, group.to_owned()),
+            (headers::DLQ_MESSAGE, poison.message),
+            (headers::DLQ_CLASS, poison.class.to_owned()),
             // What cannot be read is not tried again.
-            ("attempts", "1".to_owned()),
-            ("first_failed_at", now),
+            (headers::DLQ_ATTEMPTS, "1".to_owned()),
+            (headers::DLQ_FIRST_FAILED_AT, now),
         ] {
-            headers.push((format!("{PREFIX}{name}"), text.into_bytes()));
+            headers.push((header.name.to_owned(), text.into_bytes()));
         }
         let (aggregate_id, seq) = place.unwrap_or((id, offset));
         outbox::Record {
@@ -113,15 +111,26 @@ pub(super) async fn send(
 
 #[cfg(test)]
 mod tests {
-    use logistics_schemas::topics;
+    use logistics_schemas::topics::{self, Topic};
 
-    use super::SUFFIX;
+    use crate::projection::TOPICS;
 
     #[test]
     fn every_topic_that_is_projected_has_a_dead_letter_topic() {
-        for topic in [topics::SHIPMENT_CREATED, topics::SHIPMENT_STATUS_CHANGED] {
-            let name = format!("{}{SUFFIX}", topic.name);
-            assert!(topics::ALL.iter().any(|one| one.name == name), "{name}");
+        for topic in TOPICS {
+            let kept = topics::ALL
+                .iter()
+                .filter(|one| one.dead_letters_of() == Some(topic));
+            assert_eq!(kept.count(), 1, "{}", topic.name);
         }
+    }
+
+    #[test]
+    fn the_contract_names_the_topics_that_are_projected_as_read() {
+        let read: Vec<Topic> = topics::ALL
+            .into_iter()
+            .filter(|topic| !topic.readers.is_empty())
+            .collect();
+        assert_eq!(read, TOPICS);
     }
 }

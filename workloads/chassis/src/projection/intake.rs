@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use logistics_schemas::headers::{ID, SEQUENCE};
 use logistics_schemas::topics::{SHIPMENT_CREATED, SHIPMENT_STATUS_CHANGED};
 use uuid::Uuid;
 
 use super::{Poison, Sequenced, ShipmentEvent};
-use crate::cloudevents::{ID, SEQUENCE};
 use crate::codec::{Codec, DecodeError};
 use crate::consumer::{Record, header};
 use crate::telemetry::propagation;
@@ -204,14 +204,20 @@ fn place(
         return misfit(format!("an event of topic {topic} cannot be at position {seq}"));
     }
     if position(headers).is_some_and(|header| header != seq) {
-        return misfit(format!("the header {SEQUENCE} is not the event's position {seq}"));
+        return misfit(format!(
+            "the header {} is not the event's position {seq}",
+            SEQUENCE.name
+        ));
     }
-    let Some(event_id) = header(headers, ID).and_then(|id| Uuid::parse_str(id).ok()) else {
-        return misfit(format!("the header {ID} is missing, or no UUID"));
+    let Some(event_id) = header(headers, ID.name).and_then(|id| Uuid::parse_str(id).ok()) else {
+        return misfit(format!("the header {} is missing, or no UUID", ID.name));
     };
     Ok((event_id, shipment_id, seq))
 }
 
 fn position(headers: &[(String, Vec<u8>)]) -> Option<i64> {
-    header(headers, SEQUENCE)?.parse().ok().filter(|seq| *seq > 0)
+    header(headers, SEQUENCE.name)?
+        .parse()
+        .ok()
+        .filter(|seq| *seq > 0)
 }

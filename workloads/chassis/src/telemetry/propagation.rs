@@ -1,13 +1,14 @@
 //! W3C trace context, carried over gRPC metadata, outbox rows and Kafka headers.
 
 use http::HeaderMap;
+use logistics_schemas::headers::{TRACEPARENT, TRACESTATE};
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The headers that carry a trace: `traceparent`, `tracestate`.
-pub const HEADERS: [&str; 2] = ["traceparent", "tracestate"];
+pub const HEADERS: [&str; 2] = [TRACEPARENT.name, TRACESTATE.name];
 
 /// Whether `name` is one of [`HEADERS`].
 #[must_use]

@@ -117,6 +117,9 @@ async fn a_missing_topic_holds_up_only_its_own_records() -> Result<()> {
     const LATER: Topic = Topic {
         name: "later",
         schema: None,
+        meaning: "Of this test only.",
+        writers: &[],
+        readers: &[],
     };
     let testbed = Testbed::start(&[&MIGRATIONS]).await?;
     let sender = Sender::start(&testbed, "a").await?;
