@@ -1,7 +1,7 @@
 //! Finds, builds and pins the tools of the development cluster in a cache outside the checkout.
 //!
 //! Every version has one home: the pin files beside this crate (`<family>/go.mod`, `maven/*/pom.xml`,
-//! `python/*.txt`, `cargo/*`). A tool is installed into `<cache>/tools/<name>-<version>-<hash of its pins>/`
+//! `python/*.txt`, `cargo/*`, `asyncapi/package*.json`). A tool is installed into `<cache>/tools/<name>-<version>-<hash of its pins>/`
 //! once, and never built again while that folder is there.
 //!
 //! ```no_run

@@ -35,6 +35,10 @@ pub enum Tool {
     ArgoRollouts,
     /// Another one.
     Flagger,
+    /// Lints the protos, and compares them with the last release's.
+    Buf,
+    /// The official parser of `AsyncAPI`, with its reader of Avro.
+    AsyncApi,
 }
 
 /// One pin file: its path below `dev/tools` (for messages) and its content.
@@ -54,7 +58,7 @@ macro_rules! pin {
 
 impl Tool {
     /// Everything that can be installed.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Kubernetes,
         Self::CoreDns,
         Self::Helm,
@@ -70,6 +74,8 @@ impl Tool {
         Self::Kwok,
         Self::ArgoRollouts,
         Self::Flagger,
+        Self::Buf,
+        Self::AsyncApi,
     ];
 
     /// What the cluster with its backing services and the demo need (not the linters).
@@ -85,12 +91,14 @@ impl Tool {
     ];
 
     /// What judges everything that is rendered and shipped (`dev/judges`).
-    pub const JUDGES: [Self; 5] = [
+    pub const JUDGES: [Self; 7] = [
         Self::Kubernetes,
         Self::Helm,
         Self::Kubeconform,
         Self::KubeScore,
         Self::PrometheusOperator,
+        Self::Buf,
+        Self::AsyncApi,
     ];
 
     /// What the benchmark of the operator needs: the control plane, simulated nodes, and its peers.
@@ -115,6 +123,8 @@ impl Tool {
             Self::Kwok => "kwok",
             Self::ArgoRollouts => "argo-rollouts",
             Self::Flagger => "flagger",
+            Self::Buf => "buf",
+            Self::AsyncApi => "asyncapi",
         }
     }
 
@@ -155,6 +165,12 @@ impl Tool {
             Self::Kwok => module!("sigs.k8s.io/kwok"),
             Self::ArgoRollouts => module!("github.com/argoproj/argo-rollouts"),
             Self::Flagger => module!("github.com/fluxcd/flagger"),
+            Self::Buf => module!("github.com/bufbuild/buf"),
+            Self::AsyncApi => (
+                r#""@asyncapi/parser": ""#,
+                '"',
+                r#"`"@asyncapi/parser": "X.Y.Z"`"#,
+            ),
         }
     }
 
@@ -190,6 +206,12 @@ impl Tool {
             Self::Kwok => &[pin!("kwok/go.mod"), pin!("kwok/go.sum")],
             Self::ArgoRollouts => &[pin!("argo-rollouts/go.mod"), pin!("argo-rollouts/go.sum")],
             Self::Flagger => &[pin!("flagger/go.mod"), pin!("flagger/go.sum")],
+            Self::Buf => &[pin!("buf/go.mod"), pin!("buf/go.sum")],
+            Self::AsyncApi => &[
+                pin!("asyncapi/package.json"),
+                pin!("asyncapi/package-lock.json"),
+                pin!("asyncapi/.npmrc"),
+            ],
         }
     }
 }

@@ -45,6 +45,8 @@ pub const DEBIAN: &[Prerequisite] = &[
     need("mvn", "maven", "to fetch Kafka and the schema registry"),
     need("python3", "python3", "to fetch the Java runtime and the flights"),
     need("pip3", "python3-pip", "to fetch the Java runtime and the flights"),
+    need("node", "nodejs", "to run the parser of AsyncAPI"),
+    need("npm", "npm", "to fetch the parser of AsyncAPI"),
     need("etcd", "etcd-server", "the cluster's store"),
     need("containerd", "containerd", "the node's container runtime"),
     need("runc", "runc", "the node's container runtime"),

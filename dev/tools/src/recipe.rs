@@ -26,6 +26,7 @@ pub(crate) fn run(tool: Tool, site: &Site<'_>, step: &Step) -> Result<(), ToolEr
         | Tool::MetricsServer
         | Tool::Kubeconform
         | Tool::KubeScore
+        | Tool::Buf
         | Tool::Kwok => go(site, step, ""),
         // A benchmark installs the custom resources of a peer, of the version that was built.
         Tool::ArgoRollouts => {
@@ -52,6 +53,7 @@ pub(crate) fn run(tool: Tool, site: &Site<'_>, step: &Step) -> Result<(), ToolEr
         Tool::Jdk => pip(site, step, "jdk.txt"),
         Tool::Flights => pip(site, step, "flights.txt"),
         Tool::CargoDeny => cargo(site, step, &tool.version()?),
+        Tool::AsyncApi => npm(site, step),
     }
 }
 
@@ -177,6 +179,20 @@ fn pip(site: &Site<'_>, step: &Step, requirements: &str) -> Result<(), ToolError
             .arg(&site.out)
             .args(["--requirement", requirements])
             .current_dir(&site.pins),
+    )
+}
+
+/// Installs exactly what the lock file names, by its hashes. No package's own scripts are run (`.npmrc`).
+fn npm(site: &Site<'_>, step: &Step) -> Result<(), ToolError> {
+    for file in ["package.json", "package-lock.json", ".npmrc"] {
+        let from = site.pins.join(file);
+        fs::copy(&from, site.out.join(file)).map_err(ToolError::at(&from))?;
+    }
+    step.run(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund", "--no-update-notifier", "--cache"])
+            .arg(site.build.join("npm"))
+            .current_dir(&site.out),
     )
 }
 

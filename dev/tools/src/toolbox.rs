@@ -175,6 +175,23 @@ impl Toolbox {
         self.dir(Tool::Flagger).join("crds")
     }
 
+    /// buf.
+    #[must_use]
+    pub fn buf(&self) -> PathBuf {
+        self.dir(Tool::Buf).join("bin/buf")
+    }
+
+    /// The folder from which Node.js finds the parser of `AsyncAPI`, with `package.json` in it.
+    #[must_use]
+    pub fn asyncapi(&self) -> PathBuf {
+        self.dir(Tool::AsyncApi)
+    }
+
+    /// Node.js, which comes from the system's packages.
+    pub fn node(&self) -> Result<PathBuf, ToolError> {
+        prerequisites::find("node")
+    }
+
     /// promtool, which comes from the system's packages.
     pub fn promtool(&self) -> Result<PathBuf, ToolError> {
         prerequisites::find("promtool")
