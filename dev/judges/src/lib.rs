@@ -3,10 +3,11 @@
 //! The chart is rendered with each file in `values/`, every sample as the operator would render it, and judged by `helm
 //! lint`, kubeconform (the schemas of the pinned API server, with no unknown field), kube-score and promtool. What a
 //! judge finds is an error, unless `exceptions.yaml` says why it is right as it is; so is an exception that no finding
-//! needs any more.
+//! needs any more. The contracts in `schemas/` are judged by buf and by the parser of `AsyncAPI`.
 
 pub mod chart;
 mod command;
+pub mod contracts;
 pub mod dashboard;
 mod finding;
 pub mod kube_score;
