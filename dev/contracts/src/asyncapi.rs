@@ -2,14 +2,14 @@
 
 use anyhow::{Context as _, Result};
 use logistics_schemas::Workload;
-use logistics_schemas::headers::{DEAD_LETTER, EVENT, Form, Header, TYPE};
+use logistics_schemas::headers::{AVRO, DEAD_LETTER, EVENT, Form, Header, TYPE};
 use logistics_schemas::topics::{self, Topic};
 use serde_norway::{Mapping, Value};
 
 use crate::defaults::Defaults;
 
 const HEAD: &str = "# Written by `make contracts` from the topics, headers and Avro schemas in schemas/; changes here are lost.\n";
-const AVRO: &str = "application/vnd.apache.avro+json;version=1.9.0";
+const SCHEMA_FORMAT: &str = "application/vnd.apache.avro+json;version=1.9.0";
 const BINDING: &str = "0.5.0";
 const INTRODUCTION: &str = "\
 What the services of a LogisticsPlatform write to Kafka. The platform decides the servers and the topics' prefix \
@@ -18,9 +18,11 @@ operator creates the topics and registers the schemas.
 
 Delivery is at least once. The first occurrence of each `ce_id` of a key is gap-free and in the order of `ce_sequence`; \
 drop what you have seen. Keys are spread by `murmur2_random`, as Java's clients do. Values are Avro behind the registry's \
-wire format: a zero byte and the schema's id in four bytes. A dead letter has the key, the value and the headers that its \
-record came with, and more headers that say why it could not be applied; the schema is that of its topic, which it may break: \
-that may be why it is here.
+wire format: a zero byte and the schema's id in four bytes. A service that the registry has never told an id writes JSON with the same \
+fields and `content-type: application/json` until it answers; readers take both.
+
+A dead letter has the key, the value and the headers that its record came with, and more headers that say why it could not be \
+applied; the schema is that of its topic, which it may break: that may be why it is here.
 
 Schemas change only as `x-compatibility` allows.";
 
@@ -45,7 +47,7 @@ pub fn document() -> Result<String> {
         ("asyncapi", "3.1.0".into()),
         ("id", "urn:logistics-platform:events".into()),
         ("info", info()),
-        ("defaultContentType", "application/avro".into()),
+        ("defaultContentType", AVRO.into()),
         ("servers", servers()),
         ("channels", channels.into()),
         ("operations", operations.into()),
@@ -189,11 +191,11 @@ fn message(topic: &Topic, defaults: &Defaults) -> Result<Value> {
         ("name", title.clone().into()),
         ("title", title.into()),
         ("summary", topic.meaning.into()),
-        ("contentType", "application/avro".into()),
+        ("contentType", AVRO.into()),
         ("headers", headers(topic)),
         (
             "payload",
-            map([("schemaFormat", AVRO.into()), ("schema", schema)]),
+            map([("schemaFormat", SCHEMA_FORMAT.into()), ("schema", schema)]),
         ),
         (
             "bindings",
@@ -240,12 +242,16 @@ fn property(header: &Header, promised: bool) -> Mapping {
     property.insert("description".into(), header.meaning.into());
     let (key, value) = match header.form {
         _ if !promised => return property,
-        Form::Always(value) => ("const", value),
-        Form::Format(value) => ("format", value),
-        Form::Pattern(value) => ("pattern", value),
+        Form::OneOf([value]) => ("const", (*value).into()),
+        Form::OneOf(values) => (
+            "enum",
+            Value::Sequence(values.iter().copied().map(Value::from).collect()),
+        ),
+        Form::Format(value) => ("format", value.into()),
+        Form::Pattern(value) => ("pattern", value.into()),
         Form::Text => return property,
     };
-    property.insert(key.into(), value.into());
+    property.insert(key.into(), value);
     property
 }
 
