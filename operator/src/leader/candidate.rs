@@ -1,11 +1,12 @@
 //! The decision of one candidate: what it knows of the Lease, and what it does next. Pure.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
 
 /// How long a Lease holds and how often it is renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,8 @@ pub struct Candidate {
     held: Option<Instant>,
     /// When it last sent a request.
     tried: Option<Instant>,
+    /// Until when the API server asks to be left alone.
+    asked: Option<Instant>,
 }
 
 fn spec(lease: &Lease) -> LeaseSpec {
@@ -112,6 +115,7 @@ impl Candidate {
             known: Known::Nothing,
             held: None,
             tried: None,
+            asked: None,
         }
     }
 
@@ -153,6 +157,17 @@ impl Candidate {
     /// A request is sent now.
     pub fn tries(&mut self, now: Instant) {
         self.tried = Some(now);
+    }
+
+    /// The API server asks to be left alone until then; a Lease that runs out in the meantime is lost.
+    pub fn has_to_wait(&mut self, until: Instant) {
+        self.asked = Some(until);
+    }
+
+    /// Whether the API server asks to be left alone now.
+    #[must_use]
+    pub fn is_held(&self, now: Instant) -> bool {
+        self.asked.is_some_and(|until| now < until)
     }
 
     /// The Lease was written as [`Candidate::wanted`] says by a request that was begun at `begun`.
@@ -222,14 +237,14 @@ impl Candidate {
             return Step::Wait(end - now);
         }
         // What was just given up is taken at once.
-        if free && self.tried.is_none_or(|tried| tried < changed) {
+        if free && !self.is_held(now) && self.tried.is_none_or(|tried| tried < changed) {
             return Step::Acquire;
         }
         self.after_pause(Step::Acquire, now, far)
     }
 
     fn after_pause(&self, step: Step, now: Instant, end: Instant) -> Step {
-        match self.tried.map(|tried| tried + self.timing.retry) {
+        match self.tried.map(|tried| tried + self.timing.retry).max(self.asked) {
             Some(due) if now < due => Step::Wait(due.min(end) - now),
             _ => step,
         }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -12,11 +12,13 @@ use kube::api::{Api, PostParams};
 use kube::{Client, Error};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::watcher::{self, Event, watcher};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{Candidate, Leadership, Step, Timing};
 use crate::names::MANAGER;
+use crate::retry_after;
 use crate::telemetry::Metrics;
 
 /// Who takes part in which election.
@@ -61,6 +63,7 @@ pub async fn elect(
     // Only tells sooner what a read would tell too; so it may fail.
     let config = watcher::Config::default().fields(&format!("metadata.name={}", election.name));
     let mut events = pin!(watcher(api.clone(), config).default_backoff());
+    let mut unheard_until = Instant::now();
     let mut elector = Elector {
         candidate: Candidate::new(election.identity.clone(), election.timing),
         api,
@@ -82,11 +85,22 @@ pub async fn elect(
             Step::Wait(pause) => tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => {}
-                Some(event) = events.next() => elector.hear(event),
+                Some(event) = after(unheard_until, events.next()) => {
+                    if let Err(error) = &event {
+                        unheard_until = Instant::now() + retry_after::of_watch(error).unwrap_or_default();
+                    }
+                    elector.hear(event);
+                }
             },
         }
     }
     elector.release().await;
+}
+
+/// Something, but not before a time.
+async fn after<T>(time: Instant, then: impl Future<Output = T>) -> T {
+    tokio::time::sleep_until(time).await;
+    then.await
 }
 
 impl Elector {
@@ -96,12 +110,18 @@ impl Elector {
     }
 
     async fn request<T>(
-        &self,
+        &mut self,
         verb: &'static str,
         call: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Option<u16>> {
         let answer = match tokio::time::timeout(self.limit(), call).await {
             Ok(Ok(value)) => Ok(value),
+            Ok(Err(error @ Error::Api(_))) if retry_after::of(&error).is_some() => {
+                let pause = retry_after::of(&error).unwrap_or_default();
+                self.candidate.has_to_wait(Instant::now() + pause);
+                warn!(verb, %error, seconds = pause.as_secs(), "the API server asks to wait");
+                Err(None)
+            }
             Ok(Err(Error::Api(status))) => {
                 if !matches!(status.code, 404 | 409) {
                     warn!(
@@ -125,7 +145,8 @@ impl Elector {
 
     async fn look(&mut self) {
         self.candidate.tries(Instant::now());
-        let answer = self.request("get", self.api.get(&self.election.name)).await;
+        let (api, name) = (self.api.clone(), self.election.name.clone());
+        let answer = self.request("get", api.get(&name)).await;
         match answer {
             Ok(lease) => self.candidate.sees(Some(lease), Instant::now()),
             Err(Some(404)) => self.candidate.sees(None, Instant::now()),
@@ -138,17 +159,11 @@ impl Elector {
         self.candidate.tries(begun);
         let mut lease = self.candidate.wanted(Timestamp::now());
         lease.metadata.name = Some(self.election.name.clone());
-        let (api, parameters) = (
-            &self.api,
-            PostParams {
-                field_manager: Some(MANAGER.into()),
-                ..PostParams::default()
-            },
-        );
+        let (api, name, parameters) = (self.api.clone(), self.election.name.clone(), parameters());
         let answer = if self.candidate.is_absent() {
             self.request("create", api.create(&parameters, &lease)).await
         } else {
-            let call = api.replace(&self.election.name, &parameters, &lease);
+            let call = api.replace(&name, &parameters, &lease);
             self.request("update", call).await
         };
         match answer {
@@ -184,17 +199,23 @@ impl Elector {
         let held = self.leadership.ends();
         let released = self.candidate.released(Timestamp::now());
         self.candidate.resign();
-        let Some(lease) = released.filter(|_| held) else {
+        // Where the API server asks to wait, the Lease runs out by itself.
+        let may = held && !self.candidate.is_held(Instant::now());
+        let Some(lease) = released.filter(|_| may) else {
             return;
         };
-        let parameters = PostParams {
-            field_manager: Some(MANAGER.into()),
-            ..PostParams::default()
-        };
-        let call = self.api.replace(&self.election.name, &parameters, &lease);
+        let (api, name, parameters) = (self.api.clone(), self.election.name.clone(), parameters());
+        let call = api.replace(&name, &parameters, &lease);
         if self.request("update", call).await.is_ok() {
             self.metrics.lease_transition("released");
             info!("the Lease is given up");
         }
+    }
+}
+
+fn parameters() -> PostParams {
+    PostParams {
+        field_manager: Some(MANAGER.into()),
+        ..PostParams::default()
     }
 }

@@ -1,8 +1,9 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{Candidate, Leadership, Loss, NotLeading, Step, Timing};
 use crate::telemetry::Metrics;
@@ -102,6 +103,25 @@ fn a_holder_renews_in_time_or_stops() {
     let almost = now + Duration::from_nanos(5_999_999_999);
     assert_eq!(me.next(almost), Step::Renew);
     assert_eq!(me.next(now + SECOND * 6), Step::Lost(Loss::Expired));
+}
+
+#[test]
+fn a_candidate_leaves_the_api_server_alone_when_asked_and_loses_the_lease_rather() {
+    let now = Instant::now();
+    let mut me = leader(now);
+    me.has_to_wait(now + SECOND * 5);
+    assert_eq!(me.next(now + SECOND * 3), Step::Wait(SECOND * 2));
+    assert_eq!(me.next(now + SECOND * 5), Step::Renew);
+    me.has_to_wait(now + SECOND * 20);
+    assert_eq!(me.next(now + SECOND * 5), Step::Wait(SECOND), "until it is lost");
+    assert_eq!(me.next(now + SECOND * 6), Step::Lost(Loss::Expired));
+    // A follower waits too, whether the Lease is free, unknown, or given up a moment ago.
+    me.resign();
+    me.sees(Some(lease(None, 9)), now + SECOND * 15);
+    assert_eq!(me.next(now + SECOND * 15), Step::Wait(SECOND * 5));
+    me.was_wrong();
+    assert_eq!(me.next(now + SECOND * 15), Step::Wait(SECOND * 5));
+    assert_eq!(me.next(now + SECOND * 20), Step::Look);
 }
 
 #[test]

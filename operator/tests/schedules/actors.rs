@@ -12,7 +12,7 @@ use crate::wire::World;
 /// Plays until it is aborted. In a cluster where nothing changes it does nothing.
 pub(crate) async fn play(world: Arc<World>, seed: u64) {
     let mut dice = Dice::new(seed, "controllers");
-    let mut changes = world.store.changes();
+    let mut changes = world.store.work();
     loop {
         tokio::time::sleep(dice.millis(20, 2500)).await;
         changes.borrow_and_update();

@@ -1,6 +1,9 @@
 //! The fake API server answers as the real one does: the same requests to both, and their answers side by side. The
 //! requests are those that the operator sends, and those of the people around it.
 
+mod children;
+mod platform;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,7 +15,6 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use logistics_operator::api::{LogisticsPlatform, definition};
 use logistics_operator::desire::offline;
-use logistics_operator::names::MANAGER;
 use logistics_operator::validate::validate;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -167,325 +169,6 @@ const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
 const JSON: &str = "application/json";
 
-/// What happens to a child in its life.
-#[expect(clippy::too_many_lines, reason = "a table")]
-fn life(object: &Value, kind: &Kind) -> Vec<Step> {
-    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let step = |what: &str, method: Method, rest: &str, content: &'static str, body: Value| Step {
-        what: format!("{what} {} {name}", kind.name),
-        method,
-        kind: kind.clone(),
-        name: Some(name.clone()),
-        rest: rest.to_owned(),
-        content,
-        body,
-    };
-    let with = |field: &str, value: &str| {
-        let mut object = object.clone();
-        object["metadata"][field] = value.into();
-        object
-    };
-    let mut fewer = with("uid", "{uid}");
-    if let Some(labels) = fewer["metadata"]["labels"].as_object_mut() {
-        labels.remove("app.kubernetes.io/part-of");
-    }
-    let ours = format!("?fieldManager={MANAGER}&force=true");
-    let meta = |fields: Value| json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": fields});
-    let theirs = meta(json!({"name": name, "annotations": {"somebody": "x"}, "labels": {"somebody": "x"}}));
-    let fight = meta(json!({"name": name, "labels": {"app.kubernetes.io/part-of": "theirs"}}));
-    let relabel = json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "other"}}});
-    let options = |uid: &str| json!({"propagationPolicy": "Background", "preconditions": {"uid": uid}});
-    let stranger = "0b7e5a1c-0000-4000-8000-00000000000f";
-    vec![
-        step("make", Method::PATCH, &ours, APPLY, with("resourceVersion", "1")),
-        step(
-            "make again",
-            Method::PATCH,
-            &ours,
-            APPLY,
-            with("resourceVersion", "1"),
-        ),
-        step("read", Method::GET, "", JSON, Value::Null),
-        step(
-            "apply unchanged",
-            Method::PATCH,
-            &ours,
-            APPLY,
-            with("uid", "{uid}"),
-        ),
-        step(
-            "apply to a stranger",
-            Method::PATCH,
-            &ours,
-            APPLY,
-            with("uid", stranger),
-        ),
-        step(
-            "edit",
-            Method::PATCH,
-            "?fieldManager=kubectl-edit",
-            MERGE,
-            relabel.clone(),
-        ),
-        step(
-            "edit to the same",
-            Method::PATCH,
-            "?fieldManager=kubectl-edit",
-            MERGE,
-            relabel,
-        ),
-        step("repair", Method::PATCH, &ours, APPLY, with("uid", "{uid}")),
-        step(
-            "add to",
-            Method::PATCH,
-            "?fieldManager=somebody&force=false",
-            APPLY,
-            theirs,
-        ),
-        step(
-            "fight for",
-            Method::PATCH,
-            "?fieldManager=somebody-else&force=false",
-            APPLY,
-            fight.clone(),
-        ),
-        step(
-            "seize",
-            Method::PATCH,
-            "?fieldManager=somebody-else&force=true",
-            APPLY,
-            fight,
-        ),
-        step("take back", Method::PATCH, &ours, APPLY, with("uid", "{uid}")),
-        step("give a label up of", Method::PATCH, &ours, APPLY, fewer),
-        step(
-            "apply again to",
-            Method::PATCH,
-            &ours,
-            APPLY,
-            with("uid", "{uid}"),
-        ),
-        step(
-            "delete a stranger instead of",
-            Method::DELETE,
-            "",
-            JSON,
-            options(stranger),
-        ),
-        step("delete", Method::DELETE, "", JSON, options("{uid}")),
-        step("delete again", Method::DELETE, "", JSON, options("{uid}")),
-        step("read the deleted", Method::GET, "", JSON, Value::Null),
-        step(
-            "apply to the deleted",
-            Method::PATCH,
-            &ours,
-            APPLY,
-            with("uid", "{uid}"),
-        ),
-        step(
-            "make anew",
-            Method::PATCH,
-            &ours,
-            APPLY,
-            with("resourceVersion", "1"),
-        ),
-    ]
-}
-
-/// Fields that never change.
-fn fixed(objects: &[(Value, Kind)]) -> Vec<Step> {
-    let changes = [
-        ("ConfigMap", json!({"data": {"more": "x"}})),
-        ("Secret", json!({"type": "Opaque"})),
-        ("ControllerRevision", json!({"data": {"more": "x"}})),
-        (
-            "Deployment",
-            json!({"spec": {"selector": {"matchLabels": {"more": "x"}}}}),
-        ),
-    ];
-    let mut steps = Vec::new();
-    for (kind, change) in changes {
-        let Some((object, kind)) = objects.iter().find(|(_, known)| known.name == kind) else {
-            continue;
-        };
-        steps.push(Step {
-            what: format!("change the unchangeable of {}", kind.name),
-            method: Method::PATCH,
-            kind: kind.clone(),
-            name: object["metadata"]["name"].as_str().map(str::to_owned),
-            rest: "?fieldManager=kubectl-edit".into(),
-            content: MERGE,
-            body: change,
-        });
-    }
-    steps
-}
-
-/// What happens to a platform.
-#[expect(clippy::too_many_lines, reason = "a table")]
-fn platform(sample: &Value) -> Vec<Step> {
-    let kind = Kind::platform();
-    let step =
-        |what: &str, method: Method, name: Option<&str>, rest: &str, content: &'static str, body: Value| {
-            Step {
-                what: format!("{what} platform"),
-                method,
-                kind: kind.clone(),
-                name: name.map(str::to_owned),
-                rest: rest.to_owned(),
-                content,
-                body,
-            }
-        };
-    let acme = Some("acme");
-    let with = |version: &str, topic: &str| {
-        let mut object = sample.clone();
-        object["metadata"]["resourceVersion"] = version.into();
-        object["metadata"]["uid"] = "{uid}".into();
-        object["status"] = json!({"observedGeneration": 1, "topics": [{"name": topic, "partitions": 3}]});
-        object
-    };
-    let status = format!("/status?fieldManager={MANAGER}");
-    let finalizers = |list: Value| json!({"metadata": {"finalizers": list}});
-    vec![
-        step(
-            "make the",
-            Method::POST,
-            None,
-            "?fieldManager=kubectl",
-            JSON,
-            sample.clone(),
-        ),
-        step(
-            "make again the",
-            Method::POST,
-            None,
-            "?fieldManager=kubectl",
-            JSON,
-            sample.clone(),
-        ),
-        step("read the", Method::GET, acme, "", JSON, Value::Null),
-        step(
-            "report on the",
-            Method::PUT,
-            acme,
-            &status,
-            JSON,
-            with("{version}", "a"),
-        ),
-        step(
-            "report the same on the",
-            Method::PUT,
-            acme,
-            &status,
-            JSON,
-            with("{version}", "a"),
-        ),
-        step(
-            "report late on the",
-            Method::PUT,
-            acme,
-            &status,
-            JSON,
-            with("2", "b"),
-        ),
-        step(
-            "change the",
-            Method::PATCH,
-            acme,
-            "?fieldManager=kubectl",
-            MERGE,
-            json!({"spec": {"version": "0.2.0"}, "status": {"version": "lost"}}),
-        ),
-        step(
-            "hold the",
-            Method::PATCH,
-            acme,
-            "?fieldManager=kubectl",
-            MERGE,
-            finalizers(json!(["logistics-platform.io/wait"])),
-        ),
-        step(
-            "delete the",
-            Method::DELETE,
-            acme,
-            "",
-            JSON,
-            json!({"propagationPolicy": "Background"}),
-        ),
-        step(
-            "delete again the",
-            Method::DELETE,
-            acme,
-            "",
-            JSON,
-            json!({"propagationPolicy": "Background"}),
-        ),
-        step(
-            "report on the deleted",
-            Method::PUT,
-            acme,
-            &status,
-            JSON,
-            with("{version}", "c"),
-        ),
-        step(
-            "let go the",
-            Method::PATCH,
-            acme,
-            "?fieldManager=kubectl",
-            MERGE,
-            finalizers(Value::Null),
-        ),
-        step("read the deleted", Method::GET, acme, "", JSON, Value::Null),
-        step(
-            "report on the gone",
-            Method::PUT,
-            acme,
-            &status,
-            JSON,
-            with("{version}", "d"),
-        ),
-    ]
-}
-
-/// Leases, as leader election uses them.
-fn lease() -> Vec<Step> {
-    let kind = Kind::all()
-        .into_iter()
-        .find(|kind| kind.name == "Lease")
-        .expect("there are Leases");
-    let object = |version: Option<&str>, holder: &str| {
-        let mut object = json!({
-            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "operator"},
-            "spec": {"holderIdentity": holder, "leaseDurationSeconds": 10},
-        });
-        if let Some(version) = version {
-            object["metadata"]["resourceVersion"] = version.into();
-        }
-        object
-    };
-    let step = |what: &str, method: Method, name: Option<&str>, body: Value| Step {
-        what: format!("{what} Lease"),
-        method,
-        kind: kind.clone(),
-        name: name.map(str::to_owned),
-        rest: format!("?fieldManager={MANAGER}"),
-        content: JSON,
-        body,
-    };
-    let name = Some("operator");
-    vec![
-        step("read a missing", Method::GET, name, Value::Null),
-        step("make the", Method::POST, None, object(None, "a")),
-        step("make again the", Method::POST, None, object(None, "b")),
-        step("read the", Method::GET, name, Value::Null),
-        step("renew the", Method::PUT, name, object(Some("{version}"), "a")),
-        step("take over the", Method::PUT, name, object(Some("{version}"), "b")),
-        step("renew late the", Method::PUT, name, object(Some("2"), "a")),
-    ]
-}
-
 async fn install(client: &Client) -> Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let definition = definition();
@@ -533,17 +216,17 @@ async fn the_fake_answers_as_the_real_one_does() -> Result<()> {
         let kind = Kind::all().into_iter().find(|kind| object["kind"] == kind.name);
         objects.push((object, kind.context("an unknown kind")?));
     }
-    let mut steps = platform(&sample);
-    steps.extend(lease());
+    let mut steps = platform::life(&sample);
+    steps.extend(platform::lease());
     let mut kinds = Vec::new();
     for (object, kind) in &objects {
         // One of each kind is enough.
         if !kinds.contains(&kind.name) {
             kinds.push(kind.name.clone());
-            steps.extend(life(object, kind));
+            steps.extend(children::life(object, kind));
         }
     }
-    steps.extend(fixed(&objects));
+    steps.extend(children::fixed(&objects));
     let mut differences = Vec::new();
     for step in &steps {
         let (of_real, of_fake) = (real.send(step).await?, fake.send(step).await?);

@@ -1,6 +1,7 @@
 //! What goes wrong with a request, and with a watch.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -150,7 +151,27 @@ pub(crate) struct Faults {
     /// How they are spread.
     pub weather: Weather,
     until: Instant,
+    /// When the Lease cannot be renewed, and what happens then.
+    outages: Vec<(Range<Instant>, Fault)>,
     counts: Mutex<BTreeMap<String, u64>>,
+}
+
+/// Some times in which the Lease cannot be renewed, most of them longer than it holds.
+fn outages(dice: &mut Dice, until: Instant) -> Vec<(Range<Instant>, Fault)> {
+    let now = Instant::now();
+    let all = usize::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(usize::MAX);
+    (0..dice.below(4))
+        .map(|_| {
+            let start = now + dice.millis(0, all);
+            let end = start + dice.millis(4000, 30_000);
+            let fault = match dice.below(3) {
+                0 => Fault::Cut,
+                1 => Fault::ServerError(503),
+                _ => Fault::Lost,
+            };
+            (start..end, fault)
+        })
+        .collect()
 }
 
 impl Faults {
@@ -160,6 +181,7 @@ impl Faults {
             seed,
             weather: Weather::of(&mut Dice::new(seed, "weather")),
             until,
+            outages: outages(&mut Dice::new(seed, "outages"), until),
             counts: Mutex::default(),
         }
     }
@@ -179,8 +201,14 @@ impl Faults {
 
     /// What a request meets.
     pub(crate) fn request(&self, what: &str, is_write: bool) -> Fault {
-        if self.over() {
+        let now = Instant::now();
+        if now >= self.until {
             return Fault::None;
+        }
+        if what.contains(" leases ")
+            && let Some((_, fault)) = self.outages.iter().find(|(time, _)| time.contains(&now))
+        {
+            return *fault;
         }
         let mut dice = self.dice(what);
         let weather = &self.weather;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::api::{Key, Request};
+use crate::lease::{LeaseNews, Tenure};
 
 /// How long a plan may be under way: until then it may rest on what was known before.
 const PLAN: Duration = Duration::from_secs(90);
@@ -31,6 +32,8 @@ struct State {
     pauses: BTreeMap<String, (u32, Instant)>,
     /// Secrets whose password somebody else changed, by uid.
     spoiled: BTreeSet<String>,
+    /// When the instances that take part in an election may write.
+    tenures: BTreeMap<u32, Tenure>,
     jobs: usize,
     requests: usize,
     faults: usize,
@@ -98,9 +101,31 @@ impl Monitor {
         self.lock().spoiled.insert(uid.to_owned());
     }
 
-    /// A new operator knows nothing.
-    pub(crate) fn restarted(&self) {
-        self.lock().told.clear();
+    /// A new operator knows nothing. One that takes part in an election does not lead yet.
+    pub(crate) fn started(&self, instance: u32, elects: bool) {
+        let mut state = self.lock();
+        state.told.clear();
+        if elects {
+            state.tenures.insert(instance, Tenure::new(instance));
+        }
+    }
+
+    /// The operator was told of the Lease; `renewed` is the beginning of its own request that wrote it.
+    pub(crate) fn lease(&self, instance: u32, news: &LeaseNews, renewed: Option<Instant>) {
+        if let Some(tenure) = self.lock().tenures.get_mut(&instance) {
+            match renewed {
+                Some(begun) => tenure.renewed(news, begun),
+                None => tenure.told(news, Instant::now()),
+            }
+        }
+    }
+
+    /// The operator writes to an outside system.
+    pub(crate) fn wrote_outside(&self, what: &str, by: u32) {
+        let tenure = self.lock().tenures.get(&by).cloned();
+        if let Some(wrong) = tenure.and_then(|tenure| tenure.forbids_to_end(Instant::now())) {
+            self.find(format_args!("{what}: {wrong}"));
+        }
     }
 
     /// The operator was told an object's state.
@@ -124,13 +149,21 @@ impl Monitor {
 
     /// The operator asks for something.
     pub(crate) fn asked(&self, request: &Request, scope: Option<&str>, by: u32) {
-        let early = {
+        let (early, forbidden) = {
             let mut state = self.lock();
             state.requests += 1;
             let pause = scope.and_then(|scope| state.pauses.get(scope)).copied();
             let early = pause.filter(|(told, until)| *told == by && Instant::now() < *until);
-            early.map(|(_, until)| until - Instant::now())
+            let tenure = state.tenures.get(&by);
+            let tenure = tenure.filter(|_| request.is_write() && request.plural != "leases");
+            (
+                early.map(|(_, until)| until - Instant::now()),
+                tenure.and_then(|tenure| tenure.forbids(Instant::now())),
+            )
         };
+        if let Some(wrong) = forbidden {
+            self.find(format_args!("{request}: {wrong}"));
+        }
         if let Some(early) = early {
             self.find(format_args!(
                 "{request}: {:.3} s earlier than Retry-After allows",
@@ -150,7 +183,10 @@ impl Monitor {
         } = deed;
         {
             let mut state = self.lock();
-            state.writes.push((Instant::now(), request.to_string()));
+            // A Lease is renewed for ever.
+            if key.plural != "leases" {
+                state.writes.push((Instant::now(), request.to_string()));
+            }
             if *granted && key.plural == "jobs" && before.is_none() {
                 state.jobs += 1;
             }

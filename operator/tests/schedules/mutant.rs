@@ -24,6 +24,8 @@ pub(crate) enum Mutant {
     IgnoresRetryAfter,
     /// It writes every minute though nothing differs.
     WritesAlways,
+    /// It never learns that the Lease is lost, as one that does not ask for the permit of a write.
+    IgnoresLoss,
     /// It makes a new password whenever it is in doubt.
     ForgetsPasswords,
 }
@@ -69,7 +71,16 @@ impl Mutant {
 
     /// Whether an event is kept from the operator.
     pub(crate) fn hides(self, told: &Told) -> bool {
-        self == Self::NeverForgets && told.event == "DELETED" && told.key.plural != "logisticsplatforms"
+        match self {
+            Self::NeverForgets => told.event == "DELETED" && told.key.plural != "logisticsplatforms",
+            Self::IgnoresLoss => told.key.plural == "leases",
+            _ => false,
+        }
+    }
+
+    /// Whether the operator believes that a write succeeded though it did not.
+    pub(crate) fn is_blind_to_failure(self, request: &Request) -> bool {
+        self == Self::IgnoresLoss && request.plural == "leases" && request.is_write()
     }
 
     /// How flow control answers.

@@ -35,10 +35,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Systems {
     /// How an operator reaches them.
-    pub(crate) fn reached(self: &Arc<Self>, world: &Arc<World>) -> Outside {
+    pub(crate) fn reached(self: &Arc<Self>, world: &Arc<World>, instance: u32) -> Outside {
         let link = Link {
             systems: self.clone(),
             world: world.clone(),
+            instance,
         };
         let (other, third) = (link.clone(), link.clone());
         Outside {
@@ -109,11 +110,15 @@ fn set(value: &str) -> Config {
 struct Link {
     systems: Arc<Systems>,
     world: Arc<World>,
+    instance: u32,
 }
 
 impl Link {
     /// Does something, with what goes wrong; `None` when there is no answer.
     async fn act<T>(&self, what: &str, is_write: bool, act: impl FnOnce() -> T) -> Option<T> {
+        if is_write {
+            self.world.monitor.wrote_outside(what, self.instance);
+        }
         let fault = self.world.faults.request(what, is_write);
         if is_write || fault != Fault::None {
             self.world.monitor.note(format_args!("{what} meets {fault:?}"));

@@ -17,6 +17,7 @@ use crate::api::Store;
 use crate::check;
 use crate::dice::Dice;
 use crate::faults::Faults;
+use crate::lease::election;
 use crate::monitor::Monitor;
 use crate::mutant::Mutant;
 use crate::outside::Systems;
@@ -31,6 +32,9 @@ const SETTLE: Duration = Duration::from_secs(300 + 150 + 300);
 
 /// How long nothing is written then.
 const QUIET: Duration = Duration::from_mins(15);
+
+/// Of a thousand schedules, those whose operator has to hold a Lease to write.
+const ELECTING: usize = 300;
 
 /// What came of a schedule.
 #[derive(Debug)]
@@ -63,13 +67,14 @@ struct Operator {
 }
 
 impl Operator {
-    fn start(world: &Arc<World>, systems: &Arc<Systems>, instance: u32, all: bool) -> Self {
+    fn start(world: &Arc<World>, systems: &Arc<Systems>, instance: u32, all: bool, elects: bool) -> Self {
         world.monitor.note(format_args!("operator {instance} starts"));
-        world.monitor.restarted();
+        world.monitor.started(instance, elects);
         let stop = CancellationToken::new();
         let client = Wire::new(world.clone(), instance).client();
         let parts = Parts {
-            outside: systems.reached(world),
+            outside: systems.reached(world, instance),
+            election: elects.then(|| election(instance)),
             scope: if all {
                 Scope::default()
             } else {
@@ -127,7 +132,8 @@ async fn play(seed: u64, mutant: Mutant) -> Outcome {
     let actors = tokio::spawn(actors::play(world.clone(), seed));
     let mut instance = 1;
     let all = dice.per_mille(300);
-    let mut operator = Operator::start(&world, &systems, instance, all);
+    let elects = dice.per_mille(ELECTING) || mutant == Mutant::IgnoresLoss;
+    let mut operator = Operator::start(&world, &systems, instance, all, elects);
     for name in &others.platforms {
         tokio::time::sleep(dice.millis(0, 2000)).await;
         others.create_platform(name);
@@ -145,7 +151,9 @@ async fn play(seed: u64, mutant: Mutant) -> Outcome {
             operator.end(&world, dice.per_mille(600)).await;
             tokio::time::sleep(dice.millis(0, 5000)).await;
             instance += 1;
-            operator = Operator::start(&world, &systems, instance, all);
+            operator = Operator::start(&world, &systems, instance, all, elects);
+        } else if elects && dice.per_mille(300) {
+            others.take_lease(&mut dice);
         } else {
             others.act(&mut dice);
         }

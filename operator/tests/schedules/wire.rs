@@ -6,18 +6,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use futures::stream::BoxStream;
-use futures::{Future, Stream, StreamExt, stream};
+use futures::{Future, StreamExt};
 use http::Response;
 use logistics_operator::retry_after::RetryAfterLayer;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tower::Layer;
 
-use crate::api::{self, Answer, Refusal, Request, Store, Told};
+use crate::api::{self, Answer, Refusal, Request, Store};
 use crate::faults::{Fault, Faults, WatchFault};
+use crate::lease::LeaseNews;
 use crate::monitor::{Deed, Monitor};
 use crate::mutant::Mutant;
+use crate::spoil::spoil;
 
 /// All that a schedule is made of.
 pub(crate) struct World {
@@ -63,50 +65,68 @@ impl Wire {
         let scope = scope(&request);
         monitor.asked(&request, scope.as_deref(), self.instance);
         let what = label(&request);
+        let begun = Instant::now();
         let fault = self.world.faults.request(&what, request.is_write());
-        if fault == Fault::None {
-            let answer = self.answer(&request, self.world.mutant);
-            let _ = reply.send(answer);
-            return;
+        if fault != Fault::None {
+            monitor.met_fault();
+            monitor.note(format_args!("{request} meets {fault:?}"));
         }
-        monitor.met_fault();
-        monitor.note(format_args!("{request} meets {fault:?}"));
-        let answer = match fault {
-            Fault::None | Fault::Conflict => refuse(
-                &Refusal::conflict(&request.plural, &request.key().name, "try again"),
-                None,
-            ),
+        let mut answer = self.meet(&request, scope, fault).await;
+        if self.world.mutant.is_blind_to_failure(&request)
+            && !answer.as_ref().is_ok_and(|answer| answer.status().is_success())
+        {
+            answer = Mutant::pretend(&request, self.world.store.get(&request.key()).as_deref());
+        }
+        let news = answer.as_ref().ok().and_then(|answer| answer.extensions().get());
+        let news: Option<LeaseNews> = news.cloned();
+        // What nobody hears tells nothing.
+        if reply.send(answer).is_ok()
+            && let Some(news) = news
+        {
+            monitor.lease(self.instance, &news, request.is_write().then_some(begun));
+        }
+    }
+
+    /// Answers a request that meets a fault.
+    async fn meet(&self, request: &Request, scope: Option<String>, fault: Fault) -> Reply {
+        let monitor = &self.world.monitor;
+        match fault {
+            Fault::None => self.answer(request, self.world.mutant),
+            Fault::Conflict => refuse(&Refusal::conflict(
+                &request.plural,
+                &request.key().name,
+                "try again",
+            )),
             Fault::TooMany(seconds, as_status) => {
                 if let Some(scope) = scope {
                     monitor.paused(scope, self.instance, Duration::from_secs(seconds));
                 }
                 self.world.mutant.too_many(seconds, as_status)
             }
-            Fault::ServerError(500) => refuse(&Refusal::internal(), None),
-            Fault::ServerError(_) => refuse(&Refusal::unavailable(), None),
+            Fault::ServerError(500) => refuse(&Refusal::internal()),
+            Fault::ServerError(_) => refuse(&Refusal::unavailable()),
             Fault::Cut => broken(),
             Fault::Lost => {
-                let _ = self.act(&request);
+                let _ = self.act(request);
                 broken()
             }
             Fault::Slow(pause) => {
                 tokio::time::sleep(pause).await;
-                self.answer(&request, self.world.mutant)
+                self.answer(request, self.world.mutant)
             }
             Fault::Late(pause) => {
-                let answer = self.act(&request);
+                let answer = self.act(request);
                 tokio::time::sleep(pause).await;
-                self.deliver(&request, answer)
+                self.deliver(request, answer)
             }
             Fault::Ghost(pause) => {
                 tokio::time::sleep(pause).await;
-                let _ = self.act(&request);
+                let _ = self.act(request);
                 // The client has given up long before.
                 tokio::time::sleep(Duration::from_mins(1)).await;
                 broken()
             }
-        };
-        let _ = reply.send(answer);
+        }
     }
 
     /// Does what is asked.
@@ -146,7 +166,13 @@ impl Wire {
 
     fn deliver(&self, request: &Request, answer: Answer) -> Reply {
         match answer {
-            Answer::Refused(refusal) => refuse(&refusal, None),
+            Answer::Refused(refusal) => {
+                let mut reply = refuse(&refusal)?;
+                if request.plural == "leases" && request.verb() == "get" {
+                    reply.extensions_mut().insert(lease_news(&Value::Null));
+                }
+                Ok(reply)
+            }
             Answer::Body(code, object) => {
                 if let Some(version) = version(Some(&object)).filter(|_| request.verb() != "list") {
                     self.world.monitor.told(&request.key(), version);
@@ -159,7 +185,11 @@ impl Wire {
                         .monitor
                         .told(&key, version(Some(item)).unwrap_or_default());
                 }
-                respond(code, &object)
+                let mut reply = respond(code, &object)?;
+                if request.plural == "leases" && request.verb() != "list" {
+                    reply.extensions_mut().insert(lease_news(&object));
+                }
+                Ok(reply)
             }
             Answer::Watch(watch) => {
                 let fault = self.world.faults.watch(&label(request));
@@ -170,62 +200,22 @@ impl Wire {
                 let mutant = self.world.mutant;
                 let told = api::watch(self.world.store.clone(), watch);
                 let told = told.filter(move |told| std::future::ready(!mutant.hides(told)));
-                let world = self.world.clone();
+                let (world, instance) = (self.world.clone(), self.instance);
                 let lines = spoil(told, fault).map(move |told| {
                     let told = told?;
                     if told.version > 0 {
                         world.monitor.told(&told.key, told.version);
+                        // That it was deleted makes the operator look.
+                        if told.key.plural == "leases" && matches!(told.event, "ADDED" | "MODIFIED") {
+                            let line: Value = serde_json::from_str(&told.line).unwrap_or_default();
+                            world.monitor.lease(instance, &lease_news(&line["object"]), None);
+                        }
                     }
                     Ok::<_, std::io::Error>(told.line)
                 });
                 Ok(Response::new(Body::from_stream(lines)))
             }
         }
-    }
-}
-
-/// The events of a watch with what goes wrong.
-fn spoil(
-    told: impl Stream<Item = Told> + Send + 'static,
-    fault: WatchFault,
-) -> BoxStream<'static, std::io::Result<Told>> {
-    let told = told.map(Ok);
-    let broken = || Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
-    match fault {
-        WatchFault::None => told.boxed(),
-        WatchFault::End(after) => told.take(after).boxed(),
-        WatchFault::Break(after) => told.take(after).chain(stream::iter([broken()])).boxed(),
-        WatchFault::Gone(after) => {
-            let line = format!(
-                "{}\n",
-                json!({"type": "ERROR", "object": Refusal::expired().to_json()})
-            );
-            let key = api::Key {
-                plural: String::new(),
-                namespace: String::new(),
-                name: String::new(),
-            };
-            let gone = Told {
-                event: "ERROR",
-                key,
-                version: 0,
-                line,
-            };
-            told.take(after).chain(stream::iter([Ok(gone)])).boxed()
-        }
-        WatchFault::Stall(after) => told.take(after).chain(stream::pending()).boxed(),
-        WatchFault::Lag(pause) => told
-            .then(move |told| async move {
-                tokio::time::sleep(pause).await;
-                told
-            })
-            .boxed(),
-        WatchFault::Twice => told
-            .flat_map(|told: std::io::Result<Told>| {
-                let again = told.as_ref().ok().cloned();
-                stream::iter([Some(told), again.map(Ok)].into_iter().flatten())
-            })
-            .boxed(),
     }
 }
 
@@ -287,12 +277,16 @@ pub(crate) fn respond(code: u16, body: &Value) -> Reply {
     Ok(builder.body(Body::from(body.to_string()))?)
 }
 
-fn refuse(refusal: &Refusal, retry_after: Option<u64>) -> Reply {
-    let mut reply = respond(refusal.code, &refusal.to_json())?;
-    if let Some(seconds) = retry_after {
-        reply.headers_mut().insert("retry-after", seconds.into());
+fn refuse(refusal: &Refusal) -> Reply {
+    respond(refusal.code, &refusal.to_json())
+}
+
+/// What a Lease tells its reader.
+fn lease_news(lease: &Value) -> LeaseNews {
+    LeaseNews {
+        holder: lease["spec"]["holderIdentity"].as_str().map(str::to_owned),
+        version: version(Some(lease)).unwrap_or_default(),
     }
-    Ok(reply)
 }
 
 fn broken() -> Reply {

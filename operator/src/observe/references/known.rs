@@ -29,6 +29,9 @@ pub(super) struct Known {
     present: HashMap<RefKind, Versions>,
     named: HashMap<Object, Named>,
     by_platform: HashMap<Platform, BTreeSet<Object>>,
+    /// Those for which somebody is at work to read them, perhaps in a pause between two tries. It outlives the platforms
+    /// that name an object: when the last one goes and another one comes, the pause still counts.
+    reading: HashSet<Object>,
 }
 
 /// An object that platforms name.
@@ -37,8 +40,6 @@ struct Named {
     platforms: BTreeSet<Platform>,
     keys: BTreeSet<String>,
     content: Option<Content>,
-    /// Whether it is being read.
-    reading: bool,
 }
 
 struct Content {
@@ -74,9 +75,13 @@ impl Known {
         unread
     }
 
-    /// Whether any platform refers to an object.
-    pub(super) fn is_named(&self, object: &Object) -> bool {
-        self.named.contains_key(object)
+    /// Whether an object that is being read still has to be: when no platform refers to it any more, the reading ends.
+    pub(super) fn goes_on(&mut self, object: &Object) -> bool {
+        let named = self.named.contains_key(object);
+        if !named {
+            self.reading.remove(object);
+        }
+        named
     }
 
     /// Forgets a platform.
@@ -127,19 +132,17 @@ impl Known {
         }
     }
 
-    /// Whether an object has to be read; it is being read from then on.
+    /// Whether reading an object has to begin; it is being read from then on, by one reader at a time.
     fn begin(&mut self, object: &Object) -> bool {
         let version = self.version(object);
-        let (Some(version), Some(named)) = (version, self.named.get_mut(object)) else {
+        let (Some(version), Some(named)) = (version, self.named.get(object)) else {
             return false;
         };
         let current = named
             .content
             .as_ref()
             .is_some_and(|content| content.version >= version && content.keys.is_superset(&named.keys));
-        let begins = object.0 == RefKind::ConfigMap && !named.reading && !current;
-        named.reading |= begins;
-        begins
+        object.0 == RefKind::ConfigMap && !current && self.reading.insert(object.clone())
     }
 
     /// A kind was listed, in a namespace or in all.
@@ -209,10 +212,10 @@ impl Known {
         found: Option<(u64, BTreeMap<String, String>)>,
     ) -> Effects {
         let mut effects = Effects::default();
+        self.reading.remove(object);
         let Some(named) = self.named.get_mut(object) else {
             return effects;
         };
-        named.reading = false;
         // That it is gone is told by the watch.
         let Some((version, mut data)) = found else {
             return effects;

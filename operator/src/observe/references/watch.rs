@@ -94,11 +94,12 @@ impl References {
         }
     }
 
+    /// Of an object there is one at a time, so that its pause is everybody's.
     async fn read_one(&self, object: Object) {
         let (_, namespace, name) = &object;
         let api: Api<ConfigMap> = Api::namespaced(self.0.client.clone(), namespace);
         let mut pause = RETRY.0;
-        while self.known().is_named(&object) {
+        while self.known().goes_on(&object) {
             let answer = {
                 let _turn = self.0.reads.acquire().await;
                 tokio::time::timeout(TIMEOUT, api.get_opt(name)).await

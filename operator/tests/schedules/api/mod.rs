@@ -1,6 +1,7 @@
 //! A fake API server: the part of the real one's behaviour that the operator depends on. `conformance` compares the two.
 
 mod answer;
+mod discovery;
 mod fields;
 mod kinds;
 mod server;

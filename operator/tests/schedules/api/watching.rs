@@ -109,16 +109,17 @@ pub(crate) fn watch(store: Arc<Store>, watch: Watch) -> impl Stream<Item = Told>
                     let next = ready.remove(0);
                     return Some((next, (store, watch, changes, ready, false)));
                 }
-                match store.since(watch.from) {
+                let selector = &watch.selector;
+                match store.since(watch.from, |entry| {
+                    selector.is_about(&entry.plural, &entry.namespace)
+                }) {
                     Err(refusal) => {
                         let told = told("ERROR", &watch, "", 0, &refusal.to_json());
                         return Some((told, (store, watch, changes, ready, true)));
                     }
-                    Ok(entries) => {
+                    Ok((entries, newest)) => {
                         ready.extend(entries.iter().filter_map(|entry| tell(&watch, entry)));
-                        if let Some(last) = entries.last() {
-                            watch.from = last.version;
-                        }
+                        watch.from = watch.from.max(newest);
                     }
                 }
                 if ready.is_empty() {

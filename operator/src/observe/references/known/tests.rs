@@ -129,10 +129,28 @@ fn what_nobody_refers_to_is_forgotten() {
     known.want(&platform(), &[config_map("a")]);
     known.read(&object, Some((5, data("a", "1"))));
     known.want(&platform(), &[secret()]);
-    assert!(!known.is_named(&object));
+    assert!(!known.goes_on(&object));
     known.forget(&platform());
     assert!(known.named.is_empty() && known.by_platform.is_empty());
     assert!(!wakes(&known.changed(&object, None)));
+}
+
+/// The pause between two tries is the reader's: a second one would not know how long the API server asks to wait.
+#[test]
+fn a_platform_that_is_made_anew_begins_no_second_read() {
+    let mut known = Known::default();
+    known.listed(RefKind::ConfigMap, &None, versions("ca", 5));
+    let object = config_map("a").object();
+    assert_eq!(known.want(&platform(), &[config_map("a")]).len(), 1);
+    known.forget(&platform());
+    assert!(known.want(&platform(), &[config_map("a")]).is_empty());
+    assert!(known.changed(&object, Some(6)).read.is_empty());
+    assert!(known.goes_on(&object));
+    assert!(wakes(&known.read(&object, Some((6, data("a", "1"))))));
+    // One that ended because nobody refers to the object is followed by another.
+    known.forget(&platform());
+    assert!(!known.goes_on(&object));
+    assert_eq!(known.want(&platform(), &[config_map("a")]).len(), 1);
 }
 
 #[test]
