@@ -97,7 +97,7 @@ impl Tenure {
     /// What is wrong with a step of a write that consists of several, the first of which was begun in time: others may
     /// lead by now.
     pub(crate) fn forbids_to_end(&self, now: Instant) -> Option<String> {
-        let end = self.until? + (self.timing.duration - self.timing.renew_deadline);
+        let end = self.until? + self.timing.duration.saturating_sub(self.timing.renew_deadline);
         (now >= end).then(|| format!("written {:.3} s after the Lease's end", seconds(now - end)))
     }
 }

@@ -17,7 +17,7 @@ impl Others {
                 let _ = self.world.store.delete(&key, &Deletion::default());
             }
             1 => self.edit(&key, "empty", |lease| {
-                lease["spec"]["holderIdentity"] = Value::Null
+                lease["spec"]["holderIdentity"] = Value::Null;
             }),
             _ => {
                 let (thief, seconds) = (format!("thief-{}", dice.below(1000)), 5 + dice.below(20));
