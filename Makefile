@@ -11,7 +11,7 @@ export REGISTRY
 export DEMO_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench-operator judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
+.PHONY: help demo test soak bench-operator judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ contracts: ## Write docs/asyncapi.yaml and docs/grpc.md from the contracts in sc
 
 baseline: ## At a release: make today's contracts the ones that later changes are compared with
 	@cargo run --quiet --package dev-contracts -- baseline
+
+soak: ## Run thousands of fault schedules against the operator (SCHEDULES=20000)
+	@LOGISTICS_SCHEDULES=$(or $(SCHEDULES),2000) cargo test --release --package logistics-operator --test schedules schedules_end -- --show-output
 
 bench-operator: ## Measure the operator with 1,000 platforms next to its peers (BENCH_ARGS='--platforms 50 --no-peers')
 	@cargo build --quiet --release --package logistics-operator --bin logistics-operator --package bench-operator
