@@ -15,7 +15,7 @@ use crate::child::{ChildId, Live};
 use crate::fight;
 use crate::leader::Leadership;
 use crate::names::{MANAGER, NO_OBJECT, Names, SCALE_MANAGER};
-use crate::observe::Cache;
+use crate::observe::Writing;
 use crate::plan::{Action, Blocked, Change};
 use crate::reason::Reason;
 use crate::retry_after;
@@ -106,7 +106,7 @@ impl Kubernetes {
         &self,
         change: &Change,
         valid: &ValidPlatform,
-        cache: &Cache,
+        cache: &Writing<'_>,
     ) -> Result<Outcome, Blocked> {
         let names = Names(&valid.identity);
         match &change.action {
@@ -157,7 +157,7 @@ impl Kubernetes {
         id: &ChildId,
         object: &Value,
         valid: &ValidPlatform,
-        cache: &Cache,
+        cache: &Writing<'_>,
     ) -> Result<Outcome, Blocked> {
         let namespace = &valid.identity.namespace;
         let mut new = object.clone();
@@ -176,7 +176,7 @@ impl Kubernetes {
         id: &ChildId,
         object: &Value,
         valid: &ValidPlatform,
-        cache: &Cache,
+        cache: &Writing<'_>,
     ) -> Result<Outcome, Blocked> {
         let names = Names(&valid.identity);
         let api = self.api(&names.0.namespace, id);
@@ -212,7 +212,7 @@ impl Kubernetes {
         replicas: i64,
         names: Names<'_>,
         uid: &str,
-        cache: &Cache,
+        cache: &Writing<'_>,
     ) -> Result<Outcome, Blocked> {
         let namespace = &names.0.namespace;
         let patch = json!({
@@ -238,7 +238,7 @@ impl Kubernetes {
         object: &Value,
         names: Names<'_>,
         uid: &str,
-        cache: &Cache,
+        cache: &Writing<'_>,
     ) -> Result<Outcome, Blocked> {
         let mut object = object.clone();
         object["metadata"]["uid"] = uid.into();
@@ -256,7 +256,7 @@ impl Kubernetes {
         id: &ChildId,
         names: Names<'_>,
         uid: &str,
-        cache: &Cache,
+        cache: &Writing<'_>,
     ) -> Result<(), Blocked> {
         let foreground = PropagationPolicy::Foreground;
         self.delete(id, names, uid, foreground, cache).await.map(drop)
@@ -268,7 +268,7 @@ impl Kubernetes {
         names: Names<'_>,
         uid: &str,
         propagation: PropagationPolicy,
-        cache: &Cache,
+        cache: &Writing<'_>,
     ) -> Result<Outcome, Blocked> {
         let namespace = &names.0.namespace;
         let api = self.api(namespace, id);
@@ -299,7 +299,7 @@ impl Kubernetes {
 }
 
 /// Takes an answer over.
-fn kept(live: Arc<Live>, cache: &Cache) -> Outcome {
+fn kept(live: Arc<Live>, cache: &Writing<'_>) -> Outcome {
     cache.put(Arc::clone(&live));
     Outcome::Done(Some(live))
 }

@@ -121,7 +121,7 @@ async fn apply_children(
             continue;
         }
         let opponent = opponent(kubernetes, sources, valid, change).await;
-        let outcome = kubernetes.change(change, valid, &sources.cache).await;
+        let outcome = kubernetes.change(change, valid, &sources.cache.writing()).await;
         let id = change.id.clone();
         match outcome {
             Ok(kubernetes::Outcome::Done(live)) => {

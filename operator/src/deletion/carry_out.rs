@@ -64,7 +64,7 @@ async fn step(
                 };
                 if let Err(blocked) = context
                     .kubernetes
-                    .stop(id, names, &live.uid, &sources.cache)
+                    .stop(id, names, &live.uid, &sources.cache.writing())
                     .await
                 {
                     return Err(ReconcileError::Apply(blocked.message));

@@ -3,14 +3,16 @@
 //! is looked at: a cluster has many platforms, and a reconcile looks at one.
 
 mod space;
+mod writing;
 
-use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube_runtime::reflector::ObjectRef;
 
 use self::space::{Entry, Group, Kept, Space};
+use self::writing::Meanwhile;
+pub use self::writing::Writing;
 use super::packed::Codec;
 use super::{Area, Children};
 use crate::api::LogisticsPlatform;
@@ -31,6 +33,8 @@ struct Objects {
     deleted: HashMap<String, (ChildKind, String)>,
     /// What a list that is under way has shown, by kind and by the namespace that is listed.
     lists: HashMap<(ChildKind, Area), List>,
+    /// What the watches told while writes are under way.
+    meanwhile: Meanwhile,
 }
 
 #[derive(Default)]
@@ -64,15 +68,17 @@ impl Cache {
         entries.into_iter().map(read).collect()
     }
 
-    /// Takes over how a write of ours was answered, unless a newer state is known.
-    pub fn put(&self, live: impl Borrow<Live>) {
-        self.take(live.borrow(), false);
+    /// A write of ours begins, whose answer is to be taken over.
+    #[must_use]
+    pub fn writing(&self) -> Writing<'_> {
+        let since = self.lock().meanwhile.begin();
+        Writing::new(self, since)
     }
 
     /// Takes over what a watch tells, unless a newer state is known. Gives the platforms that it is news for: where
     /// nothing changed that a decision reads, there is none.
     pub fn seen(&self, live: &Live) -> Vec<Concerned> {
-        let (former, news) = self.take(live, true);
+        let (former, news) = self.take(live, None);
         let label = |entry: &Entry| entry.platform.as_deref().map(str::to_owned);
         // Its former state may name the platform that the object was taken from.
         let names: BTreeSet<String> = former
@@ -84,10 +90,10 @@ impl Cache {
         names.map(|name| concerned(&name, &live.namespace)).collect()
     }
 
-    /// Gives the former state, and whether the new one is news.
-    fn take(&self, live: &Live, watched: bool) -> (Option<Entry>, bool) {
+    /// Gives the former state, and whether the new one is news; `since` is when the write began that it answers.
+    fn take(&self, live: &Live, since: Option<u64>) -> (Option<Entry>, bool) {
         let object = self.codec.pack(live.id.kind, &live.object);
-        let mut kept = Kept::new(live, object, watched);
+        let mut kept = Kept::new(live, object, since.is_none());
         let mut objects = self.lock();
         for area in [None, Some(live.namespace.clone())] {
             if let Some(list) = objects.lists.get_mut(&(live.id.kind, area)) {
@@ -95,6 +101,16 @@ impl Cache {
             }
         }
         if objects.deleted.contains_key(&live.uid) {
+            return (None, false);
+        }
+        let known = objects
+            .namespaces
+            .get(&live.namespace)
+            .and_then(|space| space.get(&live.id));
+        if let Some(since) = since
+            && known.is_none()
+            && objects.meanwhile.outdates(live, since)
+        {
             return (None, false);
         }
         let space = objects.namespaces.entry(live.namespace.clone()).or_default();
@@ -114,6 +130,7 @@ impl Cache {
     pub fn gone(&self, live: &Live) -> Option<Concerned> {
         let mut objects = self.lock();
         objects.deleted.remove(&live.uid);
+        objects.meanwhile.gone(&live.uid);
         objects.remove(&live.namespace, &live.id, |known| {
             known.resource_version <= live.resource_version
         });
@@ -139,6 +156,7 @@ impl Cache {
         let Some(list) = objects.lists.remove(&(kind, area.clone())) else {
             return Vec::new();
         };
+        objects.meanwhile.listed(kind, area);
         let listed = |namespace: &String| area.as_ref().is_none_or(|area| area == namespace);
         // No event from before the list comes any more.
         objects

@@ -11,7 +11,7 @@ mod scope;
 mod watch;
 
 pub use accepted::Accepted;
-pub use cache::Cache;
+pub use cache::{Cache, Writing};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 

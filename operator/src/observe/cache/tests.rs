@@ -33,8 +33,8 @@ fn versions(cache: &Cache) -> Vec<u64> {
 #[test]
 fn the_newer_state_stays() {
     let cache = Cache::default();
-    cache.put(live("a", 5));
-    cache.put(live("a", 4));
+    cache.writing().put(live("a", 5));
+    cache.writing().put(live("a", 4));
     assert_eq!(
         versions(&cache),
         [5],
@@ -54,21 +54,21 @@ fn the_newer_state_stays() {
 fn a_late_event_does_not_bring_back_what_we_deleted() {
     let cache = Cache::default();
     let object = live("a", 5);
-    cache.put(object.clone());
+    cache.writing().put(object.clone());
     cache.deleted("n", &object.id, &object.uid);
-    cache.put(live("a", 6));
+    cache.writing().put(live("a", 6));
     assert!(versions(&cache).is_empty());
     cache.gone(&live("a", 7));
-    cache.put(live("a", 8));
+    cache.writing().put(live("a", 8));
     assert_eq!(versions(&cache), [8]);
 }
 
 #[test]
 fn a_list_takes_out_what_it_does_not_show_unless_we_wrote_it_meanwhile() {
     let cache = Cache::default();
-    cache.put(live("old", 3));
+    cache.writing().put(live("old", 3));
     cache.list_begins(ChildKind::Service, &None);
-    cache.put(live("a", 5));
+    cache.writing().put(live("a", 5));
     let gone: Vec<_> = cache
         .list_ends(ChildKind::Service, &None)
         .iter()
@@ -82,10 +82,10 @@ fn a_list_takes_out_what_it_does_not_show_unless_we_wrote_it_meanwhile() {
 #[test]
 fn what_a_list_does_not_show_is_gone_however_new_it_was() {
     let cache = Cache::default();
-    cache.put(live("a", 5));
-    cache.put(live("gone", 9));
+    cache.writing().put(live("a", 5));
+    cache.writing().put(live("gone", 9));
     cache.list_begins(ChildKind::Service, &None);
-    cache.put(live("a", 5));
+    cache.writing().put(live("a", 5));
     assert_eq!(cache.list_ends(ChildKind::Service, &None).len(), 1);
     assert_eq!(versions(&cache), [5]);
 }
@@ -94,11 +94,11 @@ fn what_a_list_does_not_show_is_gone_however_new_it_was() {
 fn a_list_of_a_namespace_tells_nothing_about_others() {
     let cache = Cache::default();
     let area = Some("n".to_owned());
-    cache.put(live("gone", 3));
-    cache.put(live_in("m", "elsewhere", 3));
+    cache.writing().put(live("gone", 3));
+    cache.writing().put(live_in("m", "elsewhere", 3));
     cache.list_begins(ChildKind::Service, &area);
-    cache.put(live_in("m", "later", 9));
-    cache.put(live("a", 5));
+    cache.writing().put(live_in("m", "later", 9));
+    cache.writing().put(live("a", 5));
     let gone = cache.list_ends(ChildKind::Service, &area);
     assert_eq!(gone.len(), 1, "{gone:?}");
     assert_eq!(versions(&cache), [5]);
@@ -108,7 +108,7 @@ fn a_list_of_a_namespace_tells_nothing_about_others() {
 #[test]
 fn a_child_belongs_to_its_owner_only() {
     let cache = Cache::default();
-    cache.put(live("a", 5));
+    cache.writing().put(live("a", 5));
     assert!(cache.children("n", "somebody", "p").is_empty());
     assert!(cache.children("m", "owner", "p").is_empty());
 }
@@ -117,8 +117,8 @@ fn a_child_belongs_to_its_owner_only() {
 fn an_object_comes_back_as_it_was_put_in() {
     let cache = Cache::default();
     let one = live("a", 5);
-    cache.put(one.clone());
-    cache.put(live("b", 6));
+    cache.writing().put(one.clone());
+    cache.writing().put(live("b", 6));
     let children = cache.children("n", "owner", "p");
     assert_eq!(children.get(&one.id), Some(&one));
     assert_eq!(children.len(), 2);
@@ -140,10 +140,10 @@ fn an_event_that_changes_nothing_that_is_read_wakes_nobody() {
 #[test]
 fn what_we_wrote_is_news_when_the_watch_shows_it() {
     let cache = Cache::default();
-    cache.put(live("a", 5));
+    cache.writing().put(live("a", 5));
     assert_eq!(cache.seen(&live("a", 5)).len(), 1);
     assert_eq!(cache.seen(&live("a", 5)).len(), 0);
-    cache.put(live("a", 5));
+    cache.writing().put(live("a", 5));
     assert_eq!(
         cache.seen(&live("a", 6)).len(),
         0,
@@ -168,4 +168,37 @@ fn an_object_that_changes_hands_wakes_both_platforms() {
     assert_eq!(woken, ["p", "q"]);
     assert!(cache.children("n", "owner", "p").is_empty());
     assert_eq!(cache.children("n", "other", "q").len(), 1);
+}
+
+#[test]
+fn a_late_answer_does_not_bring_back_what_is_gone() {
+    let cache = Cache::default();
+    let writing = cache.writing();
+    cache.seen(&live("a", 5));
+    cache.gone(&live("a", 6));
+    writing.put(live("a", 5));
+    assert!(
+        versions(&cache).is_empty(),
+        "the watch tells nothing of it any more"
+    );
+
+    let another = cache.writing();
+    drop(writing);
+    another.put(live("a", 5));
+    assert!(versions(&cache).is_empty());
+    another.put(live("b", 7));
+    assert_eq!(versions(&cache), [7]);
+}
+
+#[test]
+fn a_late_answer_does_not_bring_back_what_a_list_did_not_show() {
+    let cache = Cache::default();
+    let writing = cache.writing();
+    cache.list_begins(ChildKind::Service, &None);
+    cache.list_ends(ChildKind::Service, &None);
+    writing.put(live("a", 5));
+    assert!(versions(&cache).is_empty());
+    // Written after the list.
+    cache.writing().put(live("a", 8));
+    assert_eq!(versions(&cache), [8]);
 }
