@@ -172,6 +172,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
         leadership,
         settings,
         metrics,
+        gone: Mutex::default(),
         written: Mutex::default(),
     });
     let platforms = Arc::new(Platforms::new(context.sources.claims.clone()));

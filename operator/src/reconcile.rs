@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
+use kube::core::Status;
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_runtime::controller::Action;
 use kube_runtime::reflector::ObjectRef;
@@ -95,6 +96,8 @@ pub struct Context {
     pub notices: Notices,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Platforms that are gone, by the uid that they had, though the watch does not tell yet.
+    pub gone: Mutex<HashMap<ObjectRef<LogisticsPlatform>, String>>,
     /// Statuses that were written and may not have come back through the watch.
     pub written: Mutex<HashMap<ObjectRef<LogisticsPlatform>, LogisticsPlatform>>,
 }
@@ -118,9 +121,26 @@ impl Context {
         }
     }
 
+    /// Whether a platform is known to be gone: what was made for it would only be collected again.
+    fn is_gone(&self, platform: &LogisticsPlatform) -> bool {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.get(&ObjectRef::from_obj(platform)) == platform.meta().uid.as_ref()
+            && platform.meta().uid.is_some()
+    }
+
+    fn is_gone_now(&self, platform: &LogisticsPlatform) {
+        let uid = platform.uid().unwrap_or_default();
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.insert(ObjectRef::from_obj(platform), uid);
+    }
+
     /// Forgets a platform that is gone.
     pub fn forget(&self, platform: &ObjectRef<LogisticsPlatform>) {
         self.sources.forget(platform);
+        self.gone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(platform);
         self.written
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -137,6 +157,9 @@ pub async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
     let platform = context.newest(&seen);
+    if context.is_gone(&platform) {
+        return Ok(Action::await_change());
+    }
     if platform.meta().deletion_timestamp.is_some() {
         return deletion::carry_out(&platform, &context).await;
     }
@@ -252,6 +275,11 @@ fn finish(
     Ok(Action::requeue(after))
 }
 
+/// Whether an answer says that the object is gone, or that another one has its name now.
+fn is_of_another(answer: &Status) -> bool {
+    answer.code == 404 || (answer.code == 409 && answer.message.contains("UID in precondition"))
+}
+
 /// Writes a status when it differs; returns whether it was written.
 pub(crate) async fn write_status(
     platform: &LogisticsPlatform,
@@ -288,12 +316,33 @@ pub(crate) async fn write_status(
                 .insert(key, written);
             Ok(true)
         }
-        Ok(Err(kube::Error::Api(answer))) if answer.code == 404 => Ok(false),
+        Ok(Err(kube::Error::Api(answer))) if is_of_another(&answer) => {
+            context.is_gone_now(platform);
+            Ok(false)
+        }
         Ok(Err(kube::Error::Api(answer))) if answer.code == 409 => Err(ReconcileError::Stale),
         Ok(Err(error)) => match retry_after::of(&error) {
             Some(pause) => Err(ReconcileError::Throttled(pause)),
             None => Err(ReconcileError::Status(Box::new(error))),
         },
         Err(_) => Err(ReconcileError::StatusTimeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_object_of_the_name_means_that_the_platform_is_gone() {
+        let answer = |code, message: &str| Status::failure(message, "Conflict").with_code(code);
+        let another = "Operation cannot be fulfilled on logisticsplatforms.logistics-platform.io \"acme\": \
+                       Precondition failed: UID in precondition: a, UID in object meta: b";
+        let newer = "Operation cannot be fulfilled on logisticsplatforms.logistics-platform.io \"acme\": \
+                     the object has been modified; please apply your changes to the latest version and try again";
+        assert!(is_of_another(&answer(404, "not found")));
+        assert!(is_of_another(&answer(409, another)));
+        assert!(!is_of_another(&answer(409, newer)));
+        assert!(!is_of_another(&answer(500, another)));
     }
 }

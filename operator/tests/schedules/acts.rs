@@ -192,6 +192,8 @@ impl Others {
             foreground,
         };
         let _ = self.world.store.delete(&key, &deletion);
+        // Before its watch tells, the operator may begin one more for the platform that is gone: one, as it is told then.
+        self.needs_migration(1);
         self.create_platform(platform);
     }
 }

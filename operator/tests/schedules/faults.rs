@@ -186,6 +186,11 @@ impl Faults {
         }
     }
 
+    /// When the last fault is over.
+    pub(crate) const fn until(&self) -> Instant {
+        self.until
+    }
+
     /// Whether the last fault is over.
     pub(crate) fn over(&self) -> bool {
         Instant::now() >= self.until

@@ -3,14 +3,16 @@
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::api::{Key, Refusal, Told};
 use crate::faults::WatchFault;
 
-/// The events of a watch with what goes wrong.
+/// The events of a watch with what goes wrong until a time.
 pub(crate) fn spoil(
     told: impl Stream<Item = Told> + Send + 'static,
     fault: WatchFault,
+    until: Instant,
 ) -> BoxStream<'static, std::io::Result<Told>> {
     let told = told.map(Ok);
     let broken = || Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
@@ -39,7 +41,8 @@ pub(crate) fn spoil(
         WatchFault::Stall(after) => told.take(after).chain(stream::pending()).boxed(),
         WatchFault::Lag(pause) => told
             .then(move |told| async move {
-                tokio::time::sleep(pause).await;
+                // What is behind in the end is told at once, or it would be told long after all is quiet.
+                tokio::time::sleep_until((Instant::now() + pause).min(until.max(Instant::now()))).await;
                 told
             })
             .boxed(),

@@ -201,7 +201,7 @@ impl Wire {
                 let told = api::watch(self.world.store.clone(), watch);
                 let told = told.filter(move |told| std::future::ready(!mutant.hides(told)));
                 let (world, instance) = (self.world.clone(), self.instance);
-                let lines = spoil(told, fault).map(move |told| {
+                let lines = spoil(told, fault, self.world.faults.until()).map(move |told| {
                     let told = told?;
                     if told.version > 0 {
                         world.monitor.told(&told.key, told.version);
