@@ -67,6 +67,7 @@ async fn load_is_spread_over_the_replicas_and_one_may_leave() -> Result<()> {
     // One leaves, and DNS tells of it late: its calls go elsewhere, and none fails.
     let (shutdown, ended) = replicas.remove(0);
     let leaving = async {
+        // Some calls are made before, most after: a moment within the load, not something that is awaited.
         tokio::time::sleep(Duration::from_millis(500)).await;
         shutdown.request();
         ended.await??;

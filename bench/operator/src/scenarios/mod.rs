@@ -168,6 +168,7 @@ impl Bench {
         });
         let showing = async {
             loop {
+                // How often progress is told; nothing is awaited.
                 tokio::time::sleep(Duration::from_secs(15)).await;
                 let ready = self.ready.load(Ordering::Relaxed);
                 let (deployments, topics) = (self.player.deployments(), self.kafka.topics());

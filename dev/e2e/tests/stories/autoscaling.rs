@@ -154,6 +154,7 @@ async fn never_fewer(stage: &Stage, time: Duration) -> Result<i64> {
     let mut fewest = i64::MAX;
     while tokio::time::Instant::now() < end {
         fewest = fewest.min(replicas(&deployment(stage).await?));
+        // How often it is looked: that something never happens has no end to await.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     Ok(fewest)

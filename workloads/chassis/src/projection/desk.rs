@@ -82,8 +82,8 @@ async fn redrive<P: Projector>(
 ) -> Response {
     desk.take_turn().await;
     let place = place(parts);
-    let (subject, done) = (subject(&headers), "redrive");
-    tracing::info!(%place, subject, "{done} of a parked record");
+    let subject = subject(&headers);
+    tracing::info!(%place, subject, "redrive of a parked record");
     answer(desk.projection.redrive(&place, &subject).await)
 }
 

@@ -129,13 +129,50 @@ impl Row {
     }
 }
 
-/// What is to become of a shipment that is held up.
+/// What is to become of a parked record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
-    Redrive,
-    /// Without the event at this position.
-    Purge(i64),
+    /// The shipment's parked events are tried again.
+    Redrive(Uuid),
+    /// It did not tell whose it was, and does now: it is taken as if it came from the log.
+    Reread,
+    /// The shipment goes on without the event at this position.
+    Purge(Uuid, i64),
 }
+
+impl Verb {
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Redrive(_) | Self::Reread => REDRIVE,
+            Self::Purge(..) => PURGE,
+        }
+    }
+
+    /// Makes sure that the record is parked still, as of a lock that all who apply events take, and takes it out where it
+    /// is not to be found there.
+    async fn begin(self, connection: &mut PgConnection, place: &LogPlace) -> Result<(), RedriveError> {
+        match self {
+            Self::Redrive(shipment) => {
+                lock(connection, shipment).await?;
+                still_parked(connection, place).await
+            }
+            Self::Reread => delete(connection, place).await,
+            Self::Purge(shipment, seq) => skip(connection, shipment, seq, place).await,
+        }
+    }
+
+    /// Why something is parked still.
+    fn problem(self, poisoned: &HashMap<Place, Poison>, counts: &Counts) -> Option<String> {
+        let of = |((_, seq), poison): (&Place, &Poison)| format!("event {seq}: {}", poison.message);
+        let waits = counts.applied == 0 && self.method() == REDRIVE;
+        let waits = waits.then(|| "it waits for an event before it that did not come yet".to_owned());
+        poisoned.iter().map(of).next().or(waits)
+    }
+}
+
+/// The methods in the audit log.
+const REDRIVE: &str = "dlq redrive";
+const PURGE: &str = "dlq purge";
 
 impl<P: Projector> Projection<P> {
     /// A page of the parked records after one: those that are poisoned, or all.
@@ -174,7 +211,15 @@ impl<P: Projector> Projection<P> {
     pub(crate) async fn redrive(&self, place: &LogPlace, subject: &str) -> Result<Settled, RedriveError> {
         let row = self.row(place).await?;
         match row.shipment_id {
-            Some(shipment) => self.settle(shipment, Verb::Redrive, &row, subject).await,
+            Some(shipment) => {
+                self.settle(
+                    &Intake::of_parked(shipment),
+                    Verb::Redrive(shipment),
+                    &row,
+                    subject,
+                )
+                .await
+            }
             None => self.read_again(&row, subject).await,
         }
     }
@@ -183,11 +228,14 @@ impl<P: Projector> Projection<P> {
     pub(crate) async fn purge(&self, place: &LogPlace, subject: &str) -> Result<Settled, RedriveError> {
         let row = self.row(place).await?;
         if let (Some(shipment), Some(seq)) = (row.shipment_id, row.seq) {
-            return self.settle(shipment, Verb::Purge(seq), &row, subject).await;
+            let verb = Verb::Purge(shipment, seq);
+            return self
+                .settle(&Intake::of_parked(shipment), verb, &row, subject)
+                .await;
         }
         let mut transaction = self.pool.begin().await?;
         delete(&mut transaction, place).await?;
-        note(&mut transaction, "dlq purge", &row, subject).await?;
+        note(&mut transaction, PURGE, &row, subject).await?;
         transaction.commit().await?;
         Ok(settled(place, 0, None))
     }
@@ -203,42 +251,34 @@ impl<P: Projector> Projection<P> {
         row.ok_or_else(|| RedriveError::NotParked(place.to_string()))
     }
 
-    /// Applies what is parked of a shipment, as far as it goes.
+    /// Applies what came or is parked, as far as it goes.
     async fn settle(
         &self,
-        shipment: Uuid,
+        intake: &Intake<'_>,
         verb: Verb,
         row: &Row,
         subject: &str,
     ) -> Result<Settled, RedriveError> {
         let place = row.place();
-        let intake = Intake::of_parked(shipment);
         let mut poisoned = HashMap::new();
         let mut one_by_one = false;
         loop {
             let mut transaction = self.pool.begin().await?;
-            if let Verb::Purge(seq) = verb {
-                skip(&mut transaction, shipment, seq, &place).await?;
-            }
+            verb.begin(&mut transaction, &place).await?;
             let batch = Batch {
                 projection: self,
-                intake: &intake,
+                intake,
                 poisoned: &poisoned,
                 one_by_one,
-                forgiving: verb == Verb::Redrive,
+                forgiving: matches!(verb, Verb::Redrive(_)),
             };
             match batch.run(&mut transaction).await {
                 Ok(counts) => {
-                    let method = if verb == Verb::Redrive {
-                        "dlq redrive"
-                    } else {
-                        "dlq purge"
-                    };
-                    note(&mut transaction, method, row, subject).await?;
+                    note(&mut transaction, verb.method(), row, subject).await?;
                     transaction.commit().await?;
                     self.waker.wake();
                     self.metrics.count(&counts);
-                    return Ok(settled(&place, counts.applied, problem(&poisoned, &counts)));
+                    return Ok(settled(&place, counts.applied, verb.problem(&poisoned, &counts)));
                 }
                 Err(Failure::Transient(error)) => return Err(error.into()),
                 Err(Failure::Somewhere) => one_by_one = true,
@@ -265,31 +305,7 @@ impl<P: Projector> Projection<P> {
                 return Ok(settled(&place, 0, Some(why)));
             }
         }
-        let mut poisoned = HashMap::new();
-        loop {
-            let mut transaction = self.pool.begin().await?;
-            delete(&mut transaction, &place).await?;
-            let batch = Batch {
-                projection: self,
-                intake: &intake,
-                poisoned: &poisoned,
-                one_by_one: true,
-                forgiving: false,
-            };
-            match batch.run(&mut transaction).await {
-                Ok(counts) => {
-                    note(&mut transaction, "dlq redrive", row, subject).await?;
-                    transaction.commit().await?;
-                    self.waker.wake();
-                    self.metrics.count(&counts);
-                    return Ok(settled(&place, counts.applied, problem(&poisoned, &counts)));
-                }
-                Err(Failure::Transient(error)) => return Err(error.into()),
-                // One by one, it is always known which.
-                Err(Failure::Somewhere) => {}
-                Err(Failure::Poisoned(at, poison)) => drop(poisoned.insert(at, poison)),
-            }
-        }
+        self.settle(&intake, Verb::Reread, row, subject).await
     }
 }
 
@@ -301,12 +317,27 @@ fn settled(place: &LogPlace, applied: u64, problem: Option<String>) -> Settled {
     }
 }
 
-/// Why something is parked still.
-fn problem(poisoned: &HashMap<Place, Poison>, counts: &Counts) -> Option<String> {
-    let of = |((_, seq), poison): (&Place, &Poison)| format!("event {seq}: {}", poison.message);
-    let waits =
-        (counts.applied == 0).then(|| "it waits for an event before it that did not come yet".to_owned());
-    poisoned.iter().map(of).next().or(waits)
+/// Locks the row by which all who apply events of a shipment take turns; gives what is applied.
+async fn lock(connection: &mut PgConnection, shipment: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT last_seq FROM projected WHERE shipment_id = $1 FOR UPDATE")
+        .bind(shipment)
+        .fetch_one(connection)
+        .await
+}
+
+async fn still_parked(connection: &mut PgConnection, place: &LogPlace) -> Result<(), RedriveError> {
+    let parked: bool = sqlx::query_scalar(
+        r#"SELECT EXISTS (SELECT FROM parked WHERE topic = $1 AND partition = $2 AND "offset" = $3)"#,
+    )
+    .bind(&place.topic)
+    .bind(place.partition)
+    .bind(place.offset)
+    .fetch_one(connection)
+    .await?;
+    if parked {
+        return Ok(());
+    }
+    Err(RedriveError::NotParked(place.to_string()))
 }
 
 /// Has a shipment go on without the event at `seq`, which has to be the next one.
@@ -316,11 +347,8 @@ async fn skip(
     seq: i64,
     place: &LogPlace,
 ) -> Result<(), RedriveError> {
-    let last_seq: i64 =
-        sqlx::query_scalar("SELECT last_seq FROM projected WHERE shipment_id = $1 FOR UPDATE")
-            .bind(shipment)
-            .fetch_one(&mut *connection)
-            .await?;
+    let last_seq = lock(connection, shipment).await?;
+    delete(connection, place).await?;
     if last_seq + 1 != seq {
         let first: Option<(String, i32, i64)> = sqlx::query_as(
             r#"SELECT topic, partition, "offset" FROM parked WHERE shipment_id = $1 AND seq = $2"#,
@@ -336,7 +364,6 @@ async fn skip(
             None => RedriveError::Gap(place.to_string(), last_seq + 1),
         });
     }
-    delete(connection, place).await?;
     sqlx::query("UPDATE projected SET last_seq = $2 WHERE shipment_id = $1")
         .bind(shipment)
         .bind(seq)

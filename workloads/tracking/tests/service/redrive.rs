@@ -196,3 +196,28 @@ async fn a_record_that_belongs_to_nobody_is_told_what_is_wrong_with_it_and_can_b
     assert_eq!(status, StatusCode::NOT_FOUND);
     service.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_event_of_a_shipment_is_purged_once() -> Result<()> {
+    let bench = Bench::start().await?;
+    let (service, desk) = Desk::start(&bench).await?;
+    let mut records = Story::usual(1).records(&bench.codec)?;
+    records[6].value.truncate(5);
+    bench.testbed.log()?.write(&records).await?;
+    bench.applied(6, 1).await?;
+    let letter = desk.list("").await?.items.remove(0);
+    let answers = futures::future::join_all((0..3).map(|_| desk.change("purge", &letter.id))).await;
+    let mut done = 0;
+    for answer in answers {
+        match answer? {
+            Ok(settled) => {
+                assert_eq!((settled.applied, settled.problem), (0, None));
+                done += 1;
+            }
+            Err((status, message)) => assert_eq!(status, StatusCode::NOT_FOUND, "{message}"),
+        }
+    }
+    assert_eq!(done, 1);
+    bench.applied(7, 0).await?;
+    service.stop().await
+}
