@@ -11,7 +11,7 @@ export REGISTRY
 export DEMO_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench-operator judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
+.PHONY: help demo test soak bench-operator backtest judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ soak: ## Run thousands of fault schedules against the operator (SCHEDULES=20000)
 bench-operator: ## Measure the operator with 1,000 platforms next to its peers (BENCH_ARGS='--platforms 50 --no-peers')
 	@cargo build --quiet --release --package logistics-operator --bin logistics-operator --package bench-operator
 	@cargo run --quiet --release --package bench-operator -- $(BENCH_ARGS)
+
+backtest: ## Replay a year of real flights through the models of analytics: how good are they? (BACKTEST_ARGS='-o json')
+	@cargo run --quiet --release --package bench-backtest -- $(BACKTEST_ARGS)
 
 cluster: ## Start Kubernetes, PostgreSQL, Kafka and the schema registry, with the operator
 	@dev/prerequisites.sh

@@ -6,14 +6,12 @@
 
 pub mod call;
 pub mod counts;
-pub mod flights;
 pub mod platform;
 pub mod reach;
 mod read_back;
 pub mod report;
 pub mod run;
 pub mod send;
-pub mod story;
 mod tell;
 pub mod text;
 pub mod trace;

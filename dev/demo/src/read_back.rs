@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context as _, Result};
 use chrono::DateTime;
+use dev_flights::Leg;
 use logistics_schemas::grpc::logistics::analytics::v1::{
     Assessment, GetAccuracyResponse, GetAssessmentRequest, Lane as LaneAnswer, ListLanesRequest,
 };
@@ -12,7 +13,6 @@ use logistics_schemas::grpc::logistics::r#type::v1::ShipmentEvent;
 use prost_types::Timestamp;
 
 use crate::call::{Caller, Services, patiently};
-use crate::flights::Leg;
 use crate::report::{Accuracy, Lane, Timeline};
 use crate::send::Sent;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use dev_flights::story::Totals;
 use serde::Serialize;
 
 use crate::counts::Count;
-use crate::story::Totals;
 use crate::text::{Style, table};
 
 /// All that a run found out.

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use dev_flights::Leg;
+use dev_flights::legs::first_legs;
+use dev_flights::story::{self, Totals};
 use dev_rig::issuer::Issuer;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::call::{Caller, Services};
-use crate::flights::{self, Leg};
 use crate::report::{CountsDiffer, Place, Report, differences};
 use crate::send::{Sender, Sent, send};
-use crate::story::{self, Totals};
 use crate::trace::Tracing;
 use crate::{counts, platform, tell};
 
@@ -215,7 +216,7 @@ async fn read(options: &Options) -> Result<Vec<Leg>> {
             Some(data) => data,
             None => dev_tools::install(&[dev_tools::Tool::Flights])?.flights_data(),
         };
-        flights::first_legs(&data, count)
+        first_legs(&data, count)
     })
     .await?
 }

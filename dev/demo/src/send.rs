@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
+use dev_flights::Leg;
+use dev_flights::story::{self, Step, What};
 use logistics_schemas::grpc::logistics::shipment::v1::{
     CancelShipmentRequest, CreateShipmentRequest, RecordEventRequest,
 };
@@ -17,8 +19,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::call::{Caller, Services, patiently};
-use crate::flights::Leg;
-use crate::story::{self, Step, What};
 use crate::trace::Tracing;
 
 /// Steps that wait for one worker. It bounds how far apart from the order of time two legs can be sent.

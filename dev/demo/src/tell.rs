@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use crate::flights::Leg;
+use dev_flights::Leg;
+use dev_flights::story::Totals;
+
 use crate::platform::Condition;
 use crate::report::Place;
 use crate::run::Options;
-use crate::story::Totals;
 
 /// Between two lines of progress; a log is not to be flooded.
 const PAUSE: Duration = Duration::from_secs(5);

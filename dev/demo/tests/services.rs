@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use dev_demo::call::Services;
 use dev_demo::counts::{self, Count};
+use dev_demo::run;
 use dev_demo::send::{Sender, send};
 use dev_demo::trace::Tracing;
-use dev_demo::{flights, run, story};
+use dev_flights::legs::first_legs;
+use dev_flights::story;
 use logistics_schemas::Workload;
 use logistics_schemas::grpc::logistics::analytics::v1::analytics_service_client::AnalyticsServiceClient;
 use logistics_schemas::grpc::logistics::shipment::v1::shipment_service_client::ShipmentServiceClient;
@@ -48,7 +50,7 @@ async fn legs_come_through_the_services_whole() -> Result<()> {
     tokio::spawn(logistics_analytics::serve(analytics));
 
     let data = dev_tools::install(&[dev_tools::Tool::Flights])?.flights_data();
-    let legs = Arc::new(flights::first_legs(&data, LEGS)?[SENT].to_vec());
+    let legs = Arc::new(first_legs(&data, LEGS)?[SENT].to_vec());
     let totals = story::totals(&legs);
     ensure!(
         totals.cancelled > 0 && totals.arrivals + totals.cancelled < totals.shipments,

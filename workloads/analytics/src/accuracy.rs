@@ -26,8 +26,8 @@ impl Sums {
             return;
         };
         self.arrivals += 1;
-        self.error_at_creation += at_creation.abs();
-        self.error_in_transit += error.abs();
+        self.error_at_creation += at_creation.minutes.abs();
+        self.error_in_transit += error.minutes.abs();
         self.error_of_promise += outcome.delay.abs();
         self.covered += i64::from(in_transit.covers(outcome.delay));
     }

@@ -1,62 +1,32 @@
-//! The table `histories`: what has been learned, per lane, route, carrier and account.
+//! The table `histories`: what has been learned, per account and scope.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use logistics_domain::book::Book;
 use logistics_domain::history::{History, Outcome, SHRINK_ARRIVALS, Surroundings};
 use logistics_domain::risk;
+use logistics_domain::scope::{self, PerLevel, Scope};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
-/// How wide a history is. The order is that of locking, after the account: what all share comes last, so that it is
-/// held for the shortest time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Level {
-    Lane,
-    Route,
-    Carrier,
-    Overall,
-}
-
-impl Level {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Lane => "lane",
-            Self::Route => "route",
-            Self::Carrier => "carrier",
-            Self::Overall => "overall",
-        }
-    }
-}
-
-/// Names one history.
+/// Names one history. The order is that of locking.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     account_id: String,
-    level: Level,
-    carrier: String,
-    origin: String,
-    destination: String,
+    scope: Scope,
 }
 
 /// The histories that a shipment belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Keys([Key; 4]);
+pub(crate) struct Keys(PerLevel<Key>);
 
 impl Keys {
     pub(crate) fn new(account_id: &str, carrier: &str, origin: &str, destination: &str) -> Self {
-        let key = |level, carrier: &str, origin: &str, destination: &str| Key {
+        let key = |scope| Key {
             account_id: account_id.to_owned(),
-            level,
-            carrier: carrier.to_owned(),
-            origin: origin.to_owned(),
-            destination: destination.to_owned(),
+            scope,
         };
-        Self([
-            key(Level::Lane, carrier, origin, destination),
-            key(Level::Route, "", origin, destination),
-            key(Level::Carrier, carrier, "", ""),
-            key(Level::Overall, "", "", ""),
-        ])
+        Self(scope::of(carrier, origin, destination).map(key))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Key> {
@@ -67,8 +37,7 @@ impl Keys {
 /// Histories in memory, for the time of a transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Histories {
-    known: HashMap<Key, History>,
-    empty: History,
+    book: Book<Key>,
     changed: BTreeSet<Key>,
 }
 
@@ -79,39 +48,25 @@ impl Histories {
         learning: &BTreeSet<Key>,
         reading: &BTreeSet<Key>,
     ) -> Result<Self, sqlx::Error> {
-        let mut known = HashMap::new();
+        let mut histories = Self::default();
         if !learning.is_empty() {
             insert_missing(connection, learning).await?;
-            known.extend(select(connection, learning, true).await?);
+            histories.book.extend(select(connection, learning, true).await?);
         }
         let rest: BTreeSet<Key> = reading.difference(learning).cloned().collect();
         if !rest.is_empty() {
-            known.extend(select(connection, &rest, false).await?);
+            histories.book.extend(select(connection, &rest, false).await?);
         }
-        Ok(Self {
-            known,
-            ..Self::default()
-        })
+        Ok(histories)
     }
 
     pub(crate) fn around(&self, keys: &Keys) -> Surroundings<'_> {
-        let [lane, route, carrier, overall] = keys
-            .0
-            .each_ref()
-            .map(|key| self.known.get(key).unwrap_or(&self.empty));
-        Surroundings {
-            lane,
-            route,
-            carrier,
-            overall,
-        }
+        self.book.around(&keys.0)
     }
 
     pub(crate) fn learn(&mut self, keys: &Keys, outcome: &Outcome) {
-        for key in keys.iter() {
-            self.known.entry(key.clone()).or_default().learn(outcome);
-            self.changed.insert(key.clone());
-        }
+        self.book.learn(&keys.0, outcome);
+        self.changed.extend(keys.iter().cloned());
     }
 
     /// Writes what has changed.
@@ -122,7 +77,7 @@ impl Histories {
         let rows: Vec<(&Key, &History)> = self
             .changed
             .iter()
-            .filter_map(|key| self.known.get_key_value(key))
+            .filter_map(|key| Some((key, self.book.get(key)?)))
             .collect();
         let (accounts, levels, carriers, origins, destinations) = columns(self.changed.iter());
         sqlx::query(
@@ -160,10 +115,10 @@ fn columns<'a>(keys: impl Iterator<Item = &'a Key>) -> Columns<'a> {
     let mut columns = Columns::default();
     for key in keys {
         columns.0.push(&key.account_id);
-        columns.1.push(key.level.as_str());
-        columns.2.push(&key.carrier);
-        columns.3.push(&key.origin);
-        columns.4.push(&key.destination);
+        columns.1.push(key.scope.level.as_str());
+        columns.2.push(&key.scope.carrier);
+        columns.3.push(&key.scope.origin);
+        columns.4.push(&key.scope.destination);
     }
     columns
 }

@@ -1,12 +1,11 @@
-//! When a shipment arrives: the promise, corrected by what its lane usually does; once it has left, by how late it
-//! left. Both with an interval that holds nine of ten arrivals.
+//! When a shipment arrives: the promise, corrected by what its lane usually does; once it has left, how late it
+//! left, and what it is going to lose or gain under way. Both with an interval that holds nine of ten arrivals.
 
 use serde::{Deserialize, Serialize};
 
-use crate::history::{ErrorBounds, History, Surroundings};
-
-/// Arrivals that a scope needs before its own errors make the interval.
-const OWN_INTERVAL_ARRIVALS: u32 = 100;
+use crate::history::{Errors, EstimateError, History, Surroundings};
+use crate::scope::Level;
+use crate::transit::{Departure, expected_loss};
 
 /// An estimated delay against the promise, in minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,33 +24,42 @@ impl Estimate {
     pub fn covers(&self, delay: f64) -> bool {
         (self.low..=self.high).contains(&delay)
     }
+
+    /// How wrong it was, now that the delay is known.
+    #[must_use]
+    pub fn error(&self, delay: f64) -> EstimateError {
+        EstimateError {
+            minutes: delay - self.delay,
+            below: delay < self.low,
+            above: delay > self.high,
+        }
+    }
 }
 
 /// The estimate for a shipment that has not left.
 #[must_use]
 pub fn at_creation(surroundings: &Surroundings<'_>) -> Estimate {
-    let delay = surroundings.blend(|history| Some((history.delay.quantile(0.5)?, history.delay.weight())));
-    with_interval(delay, surroundings, |history| &history.at_creation)
+    let delay = surroundings.blend(0.0, |history| {
+        Some((history.delay.quantile(0.5)?, history.delay.weight()))
+    });
+    with_interval(delay, surroundings, |history| &history.errors_at_creation)
 }
 
-/// The estimate for a shipment that left `departure_delay` minutes after its plan.
+/// The estimate for a shipment that left like this.
 #[must_use]
-pub fn in_transit(surroundings: &Surroundings<'_>, departure_delay: f64) -> Estimate {
-    let residual = surroundings.blend(|history| Some((history.residual.mean, history.residual.count)));
-    with_interval(departure_delay + residual, surroundings, |history| {
-        &history.in_transit
+pub fn in_transit(surroundings: &Surroundings<'_>, departure: &Departure) -> Estimate {
+    let loss = expected_loss(surroundings, departure, departure.at);
+    with_interval(departure.delay + loss, surroundings, |history| {
+        &history.errors_in_transit
     })
 }
 
-fn with_interval(delay: f64, around: &Surroundings<'_>, bounds_of: fn(&History) -> &ErrorBounds) -> Estimate {
-    let own = [around.lane, around.route, around.carrier]
-        .into_iter()
-        .map(bounds_of)
-        .find(|bounds| bounds.size.count >= OWN_INTERVAL_ARRIVALS);
-    let bounds = own.unwrap_or_else(|| bounds_of(around.overall));
+fn with_interval(delay: f64, around: &Surroundings<'_>, errors_of: fn(&History) -> &Errors) -> Estimate {
+    let size = around.error_size(errors_of);
+    let bounds = errors_of(around.at(Level::Overall));
     Estimate {
         delay,
-        low: delay + bounds.low.value.min(0.0),
-        high: delay + bounds.high.value.max(0.0),
+        low: delay + size * bounds.low.min(0.0),
+        high: delay + size * bounds.high.max(0.0),
     }
 }

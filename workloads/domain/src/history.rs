@@ -1,11 +1,14 @@
-//! What has been learned from arrivals, in fixed space: per lane, per route, per carrier and overall.
+//! What has been learned from arrivals, in fixed space: per lane, route, destination, carrier, origin and overall.
 //!
 //! A lane with few arrivals says little. It is therefore read together with the wider scopes around it: each narrower
 //! one moves the answer by as much as its number of arrivals deserves (shrinkage).
 
+use chrono::{DateTime, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::quantile::{Ewma, Sketch, Tracker};
+use crate::quantile::{Ewma, Sketch};
+use crate::scope::{Level, PerLevel};
+use crate::transit::{Corrections, Departure, Effects};
 
 /// A shipment is late when it arrives more than this many minutes after its promise.
 pub const LATE_AFTER_MINUTES: f64 = 15.0;
@@ -13,22 +16,27 @@ pub const LATE_AFTER_MINUTES: f64 = 15.0;
 pub const SHRINK_ARRIVALS: f64 = 10.0;
 /// Weight of the newest value in means that forget.
 const ALPHA: f64 = 0.05;
-/// A residual beyond this says that something else happened (a diversion, a wrong scan); it counts as this much.
-const MAX_RESIDUAL_MINUTES: f64 = 90.0;
+/// Hours of a day.
+const HOURS: usize = 24;
 /// Share of arrivals that an interval should hold.
 pub const COVERAGE: f64 = 0.9;
-/// Errors that are assumed while nothing has arrived yet: early and late, in minutes.
-const FIRST_ERRORS: (f64, f64) = (-30.0, 40.0);
-/// After as many errors, the bounds are set by their mean size; from then on they are tracked.
-const CALIBRATE_AT: u32 = 30;
-/// The 95 % quantile of an error's size over its mean, between that of the normal (2.06) and the Laplace distribution.
-const TAIL_OVER_MEAN: f64 = 2.2;
+/// The typical size of an error while nothing has arrived yet, in minutes.
+const FIRST_SIZE: f64 = 16.0;
+/// Smaller errors are not told apart: times come in minutes.
+const LEAST_SIZE: f64 = 1.0;
+/// The 5 % and the 95 % quantile of an error over its typical size, before any was seen: between those of the normal (2.06)
+/// and of the Laplace distribution (2.3).
+const FIRST_BOUND: f64 = 2.2;
 /// Step of the interval's bounds, as a share of the typical error.
-const STEP: f64 = 0.15;
+const STEP: f64 = 0.015;
 /// The first steps are larger, and shrink to [`STEP`] with the root of the number of arrivals.
-const FIRST_STEPS: f64 = 2.5;
+const FIRST_STEPS: f64 = 0.5;
 /// Upper bounds of the classes of departure delays, in minutes; the last class has none.
 pub const DEPARTURE_CLASSES: [f64; 9] = [-5.0, 0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 75.0];
+/// Upper bounds of the classes of delays estimated in transit, in minutes; the last class has none.
+pub const ESTIMATE_CLASSES: [f64; 13] = [
+    -25.0, -18.0, -12.0, -7.0, -2.0, 3.0, 8.0, 13.0, 18.0, 24.0, 32.0, 45.0, 70.0,
+];
 
 /// Arrivals, and how many of them were late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,105 +60,157 @@ impl Counts {
     }
 }
 
-/// Bounds of an estimate's error that hold nine of ten, learned by an adaptive conformal update.
+/// How large the errors of estimates are, and where nine of ten of them lie: an adaptive conformal interval.
+///
+/// The size is one of each scope, so that a lane with large errors has a wide interval. The bounds are multiples of it; only
+/// those of everything are used, because they follow a drift within a day, where a lane would need a season.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ErrorBounds {
-    /// The 5 % quantile of (arrival - estimate), in minutes.
-    pub low: Tracker,
-    /// The 95 % quantile.
-    pub high: Tracker,
-    /// Mean absolute error.
+pub struct Errors {
+    /// Mean absolute error, in minutes.
     pub size: Ewma,
+    /// The lower bound of error / size; negative.
+    pub low: f64,
+    /// The upper bound.
+    pub high: f64,
 }
 
-impl Default for ErrorBounds {
+impl Default for Errors {
     fn default() -> Self {
         Self {
-            low: Tracker {
-                value: FIRST_ERRORS.0,
-            },
-            high: Tracker {
-                value: FIRST_ERRORS.1,
-            },
             size: Ewma::default(),
+            low: -FIRST_BOUND,
+            high: FIRST_BOUND,
         }
     }
 }
 
-impl ErrorBounds {
-    /// Takes the error of an estimate: arrival - estimate, in minutes.
-    pub fn learn(&mut self, error: f64) {
-        self.size.add(error.abs(), ALPHA);
-        if self.size.count == CALIBRATE_AT {
-            let reach = TAIL_OVER_MEAN * self.size.mean;
-            (self.low.value, self.high.value) = (-reach, reach);
-            return;
-        }
-        let step = self.size.mean.max(1.0) * STEP.max(FIRST_STEPS / f64::from(self.size.count).sqrt());
+/// The error of an estimate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EstimateError {
+    /// Arrival - estimate, in minutes.
+    pub minutes: f64,
+    /// Whether it arrived before the interval.
+    pub below: bool,
+    /// Whether it arrived after it.
+    pub above: bool,
+}
+
+impl Errors {
+    /// Each arrival outside of the interval that it was given pushes the bound that it crossed outwards, each other one draws
+    /// the bounds in, in the ratio that makes nine of ten lie inside in the long run, whatever the errors do.
+    fn learn(&mut self, error: EstimateError) {
+        self.size.add(error.minutes.abs(), ALPHA);
+        let step = STEP.max(FIRST_STEPS / f64::from(self.size.count).sqrt());
         let tail = (1.0 - COVERAGE) / 2.0;
-        self.low.update(tail, error, step);
-        self.high.update(1.0 - tail, error, step);
+        let outside = |is| if is { 1.0 } else { 0.0 };
+        self.low -= step * (outside(error.below) - tail);
+        self.high += step * (outside(error.above) - tail);
     }
 }
 
 /// What one scope has learned.
+///
+/// A release reads what another one has stored: what that one did not know yet is learned from then on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct History {
     /// Arrivals and late ones.
     pub counts: Counts,
     /// Arrival - promise, in minutes.
     pub delay: Sketch,
-    /// The part of the delay that the departure does not explain.
-    pub residual: Ewma,
+    /// What makes shipments lose or gain time under way.
+    pub effects: Effects,
     /// Minutes from planned departure to promised arrival.
     pub planned: Ewma,
     /// Errors of estimates made at creation.
-    pub at_creation: ErrorBounds,
+    pub errors_at_creation: Errors,
     /// Errors of estimates made in transit.
-    pub in_transit: ErrorBounds,
+    pub errors_in_transit: Errors,
     /// Arrivals by class of departure delay, see [`DEPARTURE_CLASSES`].
     pub departures: [Counts; DEPARTURE_CLASSES.len() + 1],
+    /// Arrivals by the hour of the planned departure, UTC; of an origin only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<Counts>,
+    /// Arrivals by class of the delay that was estimated in transit, see [`ESTIMATE_CLASSES`].
+    pub estimates: [Counts; ESTIMATE_CLASSES.len() + 1],
 }
 
 /// One arrival, in minutes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
+    /// When it was to leave.
+    pub planned_departure: DateTime<Utc>,
+    /// When it arrived.
+    pub arrived: DateTime<Utc>,
     /// Arrival - promise.
     pub delay: f64,
-    /// Departure - planned departure, where it was seen.
-    pub departure_delay: Option<f64>,
+    /// How it left, where that was seen.
+    pub departure: Option<Departure>,
     /// Planned departure to promised arrival.
     pub planned: f64,
-    /// Arrival - the estimate made at creation, where one was made.
-    pub error_at_creation: Option<f64>,
-    /// Arrival - the last estimate made in transit, where one was made.
-    pub error_in_transit: Option<f64>,
+    /// That of the estimate made at creation, where one was made.
+    pub error_at_creation: Option<EstimateError>,
+    /// That of the last estimate made in transit, where one was made.
+    pub error_in_transit: Option<EstimateError>,
 }
 
 impl Outcome {
     /// Whether it counts as late.
     #[must_use]
     pub fn is_late(&self) -> bool {
-        self.delay > LATE_AFTER_MINUTES
+        Self::late(self.delay)
+    }
+
+    /// Whether a delay of this many minutes counts as late.
+    #[must_use]
+    pub fn late(delay: f64) -> bool {
+        delay > LATE_AFTER_MINUTES
+    }
+}
+
+/// What one arrival teaches all scopes that it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lesson {
+    outcome: Outcome,
+    corrections: Corrections,
+}
+
+impl Lesson {
+    /// Compares an arrival with what its surroundings would have estimated just before it.
+    #[must_use]
+    pub fn of(outcome: &Outcome, around: &Surroundings<'_>) -> Self {
+        let corrections = outcome.departure.map(|departure| {
+            let loss = outcome.delay - departure.delay;
+            Corrections::of(around, &departure, loss, outcome.arrived)
+        });
+        Self {
+            outcome: *outcome,
+            corrections: corrections.unwrap_or_default(),
+        }
     }
 }
 
 impl History {
-    /// Takes one arrival.
-    pub fn learn(&mut self, outcome: &Outcome) {
+    /// Takes one arrival, as the history of a scope of this level.
+    pub fn learn(&mut self, level: Level, lesson: &Lesson) {
+        let outcome = &lesson.outcome;
         self.counts.add(outcome.is_late());
         self.delay.add(outcome.delay);
         self.planned.add(outcome.planned, ALPHA);
-        if let Some(departure) = outcome.departure_delay {
-            let residual = (outcome.delay - departure).clamp(-MAX_RESIDUAL_MINUTES, MAX_RESIDUAL_MINUTES);
-            self.residual.add(residual, ALPHA);
-            self.departures[departure_class(departure)].add(outcome.is_late());
+        lesson.corrections.apply(level, &mut self.effects);
+        if level == Level::Origin {
+            self.hours.resize(HOURS, Counts::default());
+            self.hours[planned_hour(outcome.planned_departure)].add(outcome.is_late());
+        }
+        if let Some(departure) = outcome.departure {
+            self.departures[departure_class(departure.delay)].add(outcome.is_late());
         }
         if let Some(error) = outcome.error_at_creation {
-            self.at_creation.learn(error);
+            self.errors_at_creation.learn(error);
         }
         if let Some(error) = outcome.error_in_transit {
-            self.in_transit.learn(error);
+            self.errors_in_transit.learn(error);
+            self.estimates[class(&ESTIMATE_CLASSES, outcome.delay - error.minutes)].add(outcome.is_late());
         }
     }
 }
@@ -158,37 +218,59 @@ impl History {
 /// The class of a departure delay.
 #[must_use]
 pub fn departure_class(minutes: f64) -> usize {
-    DEPARTURE_CLASSES
+    class(&DEPARTURE_CLASSES, minutes)
+}
+
+/// The hour of the day, UTC.
+pub(crate) fn planned_hour(departure: DateTime<Utc>) -> usize {
+    usize::try_from(departure.hour()).unwrap_or_default()
+}
+
+fn class(bounds: &[f64], minutes: f64) -> usize {
+    bounds
         .iter()
         .position(|bound| minutes <= *bound)
-        .unwrap_or(DEPARTURE_CLASSES.len())
+        .unwrap_or(bounds.len())
 }
 
-/// What is known of a shipment's surroundings, from narrow to wide.
+/// What is known of a shipment's surroundings.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
-    /// Carrier, origin and destination.
-    pub lane: &'a History,
-    /// Origin and destination, all carriers.
-    pub route: &'a History,
-    /// The carrier, all routes.
-    pub carrier: &'a History,
-    /// Everything.
-    pub overall: &'a History,
-}
+pub struct Surroundings<'a>(PerLevel<&'a History>);
 
-impl Surroundings<'_> {
-    /// A value read from wide to narrow: each scope moves it by as much as its number of observations deserves.
-    pub(crate) fn blend(&self, value_of: impl Fn(&History) -> Option<(f64, u32)>) -> f64 {
-        let scopes = [self.overall, self.carrier, self.route, self.lane];
+impl<'a> Surroundings<'a> {
+    /// What is known of each scope, in the order of [`Level::ALL`].
+    #[must_use]
+    pub const fn new(histories: PerLevel<&'a History>) -> Self {
+        Self(histories)
+    }
+
+    /// What is known of the scope of this level.
+    #[must_use]
+    pub const fn at(&self, level: Level) -> &'a History {
+        self.0[level as usize]
+    }
+
+    /// A value read from wide to narrow: each scope moves it by as much as its number of observations deserves, from what
+    /// is assumed before any.
+    pub(crate) fn blend(&self, assumed: f64, value_of: impl Fn(&History) -> Option<(f64, u32)>) -> f64 {
+        let scopes = [Level::Overall, Level::Carrier, Level::Route, Level::Lane];
         scopes
             .into_iter()
-            .fold(0.0, |wider, scope| match value_of(scope) {
+            .fold(assumed, |wider, level| match value_of(self.at(level)) {
                 Some((value, count)) => {
                     let count = f64::from(count);
                     (count * value + SHRINK_ARRIVALS * wider) / (count + SHRINK_ARRIVALS)
                 }
                 None => wider,
             })
+    }
+
+    /// The size that errors have here.
+    pub(crate) fn error_size(&self, errors_of: fn(&History) -> &Errors) -> f64 {
+        let size = self.blend(FIRST_SIZE, |history| {
+            let size = errors_of(history).size;
+            Some((size.mean, size.count))
+        });
+        size.max(LEAST_SIZE)
     }
 }

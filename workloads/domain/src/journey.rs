@@ -7,6 +7,7 @@ use crate::eta::{self, Estimate};
 use crate::history::{Outcome, Surroundings};
 use crate::risk::{self, Risk};
 use crate::status::{Classifier, Disposition, Status};
+use crate::transit::Departure;
 
 /// One shipment's plan, what happened so far, and the estimates made.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,10 +87,14 @@ impl Journey {
         }
     }
 
-    /// Minutes by which it left after its plan.
+    /// How it left.
     #[must_use]
-    pub fn departure_delay(&self) -> Option<f64> {
-        self.departed.map(|at| minutes(at - self.planned_departure))
+    pub fn departure(&self) -> Option<Departure> {
+        self.departed.map(|at| Departure {
+            delay: minutes(at - self.planned_departure),
+            planned: self.planned_minutes(),
+            at,
+        })
     }
 
     /// Minutes from planned departure to promised arrival.
@@ -100,13 +105,22 @@ impl Journey {
 
     /// Estimates and scores it as it now stands, and remembers the estimate.
     pub fn assess(&mut self, around: &Surroundings<'_>) -> Assessment {
-        let departure = self.departure_delay();
-        let estimate = match departure {
-            Some(delay) => *self.in_transit.insert(eta::in_transit(around, delay)),
-            None => *self.at_creation.insert(eta::at_creation(around)),
+        let planned = self.planned_minutes();
+        let (estimate, risk) = if let Some(departure) = self.departure() {
+            let estimate = *self.in_transit.insert(eta::in_transit(around, &departure));
+            (
+                estimate,
+                risk::in_transit(around, departure.delay, estimate.delay),
+            )
+        } else {
+            let estimate = *self.at_creation.insert(eta::at_creation(around));
+            (
+                estimate,
+                risk::at_creation(around, self.planned_departure, planned),
+            )
         };
         Assessment {
-            risk: risk::assess(around, self.planned_minutes(), departure),
+            risk,
             estimated: self.at_delay(estimate.delay),
             earliest: self.at_delay(estimate.low),
             latest: self.at_delay(estimate.high),
@@ -116,11 +130,14 @@ impl Journey {
     /// What the arrival teaches; `None` before it.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
-        let delay = minutes(self.arrived? - self.promised_arrival);
-        let error = |estimate: Estimate| delay - estimate.delay;
+        let arrived = self.arrived?;
+        let delay = minutes(arrived - self.promised_arrival);
+        let error = |estimate: Estimate| estimate.error(delay);
         Some(Outcome {
+            planned_departure: self.planned_departure,
+            arrived,
             delay,
-            departure_delay: self.departure_delay(),
+            departure: self.departure(),
             planned: self.planned_minutes(),
             error_at_creation: self.at_creation.map(error),
             error_in_transit: self.in_transit.map(error),

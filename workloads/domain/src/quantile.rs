@@ -1,5 +1,4 @@
-//! Quantiles of a stream in fixed space: a histogram for what is asked later, a tracker for one quantile that must
-//! follow a drifting stream.
+//! Quantiles and means of a stream in fixed space.
 
 use serde::{Deserialize, Serialize};
 
@@ -101,19 +100,31 @@ fn edge(index: usize) -> f64 {
     (place * REACH).sinh() * LINEAR_MINUTES
 }
 
-/// Follows one quantile of a drifting stream (online quantile update): each value pulls the estimate a step up or
-/// down, in the ratio of the quantile, so that in the long run the wanted share lies below, whatever the stream does.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tracker {
-    /// The present estimate.
-    pub value: f64,
-}
-
-impl Tracker {
-    /// Takes one value; `step` is how far a value on the rare side may pull.
-    pub fn update(&mut self, quantile: f64, value: f64, step: f64) {
-        let below = if value <= self.value { 1.0 } else { 0.0 };
-        self.value += step * (quantile - below);
+impl Sketch {
+    /// The median of the distances from `middle` (the median absolute deviation, when that is the median); `None` when it
+    /// is empty. As precise as [`Sketch::quantile`].
+    #[must_use]
+    pub fn deviation(&self, middle: f64) -> Option<f64> {
+        let filled = self.bins.iter().enumerate().filter(|(_, count)| **count > 0);
+        let mut distances: Vec<(f64, u32)> = filled
+            .map(|(index, count)| {
+                let (low, high) = (edge(index), edge(index + 1));
+                // A bin that holds the middle lies on both sides of it: on average a quarter of its width away.
+                let distance = if (low..high).contains(&middle) {
+                    (high - low) / 4.0
+                } else {
+                    (f64::midpoint(low, high) - middle).abs()
+                };
+                (distance, *count)
+            })
+            .collect();
+        distances.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let half = self.weight().div_ceil(2);
+        let mut nearer = 0;
+        distances.into_iter().find_map(|(distance, count)| {
+            nearer += count;
+            (nearer >= half).then_some(distance)
+        })
     }
 }
 

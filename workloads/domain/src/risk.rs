@@ -3,9 +3,14 @@
 //! Each reason adds to the log-odds, so that they can be listed with what each contributes, and so that they add up to
 //! the score. Shares of few arrivals are shrunk towards wider ones, so that one bad day makes no bad lane.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::history::{Counts, History, LATE_AFTER_MINUTES, SHRINK_ARRIVALS, Surroundings, departure_class};
+use crate::history::{
+    Counts, ESTIMATE_CLASSES, History, LATE_AFTER_MINUTES, SHRINK_ARRIVALS, Surroundings, departure_class,
+    planned_hour,
+};
+use crate::scope::Level;
 
 /// The share of late arrivals that is assumed before any was seen.
 pub const PRIOR_LATE_SHARE: f64 = 0.2;
@@ -16,11 +21,8 @@ const SHRINK_WIDE_ARRIVALS: f64 = 50.0;
 const SLACK_PER_MINUTE: f64 = 0.02;
 /// Most that an unusual promise may add or take.
 const SLACK_LIMIT: f64 = 0.8;
-/// Once it is known how late a shipment left, this much of what history adds still counts: the rest is already in the
-/// departure.
-const HISTORY_AFTER_DEPARTURE: f64 = 0.4;
-/// Log-odds per minute of departure delay that are assumed while no departure of its class has been followed.
-const PRIOR_PER_DEPARTURE_MINUTE: f64 = 0.08;
+/// Log-odds per minute of delay that are assumed while none of its class has been followed.
+const PRIOR_PER_MINUTE: f64 = 0.08;
 
 /// Why a shipment is more or less likely to be late.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,25 +44,42 @@ pub struct Risk {
     pub reasons: Vec<Reason>,
 }
 
-/// Scores a shipment. `planned` is the time from planned departure to promised arrival, `departure_delay` how late it
-/// left, once that is known; both in minutes.
-#[must_use]
-pub fn assess(around: &Surroundings<'_>, planned: f64, departure_delay: Option<f64>) -> Risk {
-    let base = base_rate(around.overall);
-    let mut reasons = history_reasons(around, base);
-    reasons.extend(slack_reason(around.lane, planned));
-    if let Some(delay) = departure_delay {
-        for reason in &mut reasons {
-            reason.contribution *= HISTORY_AFTER_DEPARTURE;
+impl Risk {
+    fn of(reasons: Vec<Reason>) -> Self {
+        let log_odds = reasons.iter().map(|reason| reason.contribution).sum();
+        Self {
+            probability: probability_of(log_odds),
+            reasons,
         }
-        reasons.push(departure_reason(around.overall, base, delay));
     }
-    reasons.insert(0, base_reason(around.overall, base));
-    let log_odds = reasons.iter().map(|reason| reason.contribution).sum();
-    Risk {
-        probability: probability_of(log_odds),
-        reasons,
-    }
+}
+
+/// Scores a shipment that is to leave at this time. `planned` are the minutes from then to the promised arrival.
+#[must_use]
+pub fn at_creation(around: &Surroundings<'_>, departure: DateTime<Utc>, planned: f64) -> Risk {
+    let base = base_rate(around.at(Level::Overall));
+    let mut reasons = vec![base_reason(around.at(Level::Overall), base)];
+    reasons.extend(history_reasons(around, base));
+    reasons.extend(hour_reason(around.at(Level::Origin), departure));
+    reasons.extend(slack_reason(around.at(Level::Lane), planned));
+    Risk::of(reasons)
+}
+
+/// Scores a shipment that left `departure_delay` minutes late and is estimated to arrive `estimate` minutes late.
+///
+/// What its lane, its route and the others say is in the estimate: the reasons part it into what the departure brought and
+/// what the way is going to bring.
+#[must_use]
+pub fn in_transit(around: &Surroundings<'_>, departure_delay: f64, estimate: f64) -> Risk {
+    let overall = around.at(Level::Overall);
+    let base = base_rate(overall);
+    let departure = departure_reason(overall, base, departure_delay);
+    let so_far = log_odds_of(base) + departure.contribution;
+    let way = way_reason(
+        estimate - departure_delay,
+        late_log_odds(overall, base, estimate) - so_far,
+    );
+    Risk::of(vec![base_reason(overall, base), departure, way])
 }
 
 /// The shrunken share of late arrivals overall: what lanes are shrunk towards.
@@ -81,35 +100,56 @@ fn base_reason(overall: &History, base: f64) -> Reason {
 fn history_reasons(around: &Surroundings<'_>, base: f64) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut explained = log_odds_of(base);
-    for (factor, what, scope, prior, weight) in [
+    for (factor, what, level, prior, weight) in [
         (
             "route_history",
             "on this route",
-            around.route,
+            Level::Route,
             Some(base),
             SHRINK_WIDE_ARRIVALS,
         ),
         (
             "carrier_history",
             "with this carrier",
-            around.carrier,
+            Level::Carrier,
             Some(base),
             SHRINK_WIDE_ARRIVALS,
         ),
-        ("lane_history", "on this lane", around.lane, None, SHRINK_ARRIVALS),
+        ("lane_history", "on this lane", Level::Lane, None, SHRINK_ARRIVALS),
     ] {
-        let Counts { arrivals, late } = scope.counts;
+        let counts = around.at(level).counts;
+        let Counts { arrivals, late } = counts;
         if arrivals == 0 {
             continue;
         }
         let prior = prior.unwrap_or_else(|| probability_of(explained));
-        let share = scope.counts.late_share(prior, weight);
+        let share = counts.late_share(prior, weight);
         let contribution = log_odds_of(share) - log_odds_of(prior);
         explained += contribution;
         let text = format!("{late} of {arrivals} arrivals {what} were late.");
         reasons.push(reason(factor, contribution, text));
     }
     reasons
+}
+
+/// The hour of departure, compared with all that left the same origin.
+fn hour_reason(origin: &History, departure: DateTime<Utc>) -> Option<Reason> {
+    let hour = planned_hour(departure);
+    let counts = *origin.hours.get(hour)?;
+    if counts.arrivals == 0 {
+        return None;
+    }
+    let usual = origin.counts.late_share(PRIOR_LATE_SHARE, SHRINK_ARRIVALS);
+    let share = counts.late_share(usual, SHRINK_WIDE_ARRIVALS);
+    let Counts { arrivals, late } = counts;
+    let text = format!(
+        "{late} of {arrivals} arrivals that left here in this hour of the day ({hour}:00 UTC) were late."
+    );
+    Some(reason(
+        "departure_hour",
+        log_odds_of(share) - log_odds_of(usual),
+        text,
+    ))
 }
 
 fn slack_reason(lane: &History, planned: f64) -> Option<Reason> {
@@ -126,8 +166,7 @@ fn slack_reason(lane: &History, planned: f64) -> Option<Reason> {
 
 fn departure_reason(overall: &History, base: f64, delay: f64) -> Reason {
     let class = departure_class(delay);
-    let assumed = log_odds_of(base)
-        + PRIOR_PER_DEPARTURE_MINUTE * (delay - LATE_AFTER_MINUTES / 2.0).clamp(-20.0, 60.0);
+    let assumed = log_odds_of(base) + assumed_log_odds(delay);
     let share = overall.departures[class].late_share(probability_of(assumed), SHRINK_ARRIVALS);
     let contribution = log_odds_of(share) - log_odds_of(base);
     let left = match delay {
@@ -137,6 +176,53 @@ fn departure_reason(overall: &History, base: f64, delay: f64) -> Reason {
     };
     let text = format!("{left}; of such departures {} arrived late.", percent(share));
     reason("departure_delay", contribution, text)
+}
+
+fn way_reason(loss: f64, contribution: f64) -> Reason {
+    let expected = match loss {
+        l if l >= 0.5 => format!("lose {l:.0} minutes"),
+        l if l <= -0.5 => format!("gain {:.0} minutes", -l),
+        _ => "keep to its plan".to_owned(),
+    };
+    let text = format!("Under way it is expected to {expected}.");
+    reason("expected_loss", contribution, text)
+}
+
+/// The log-odds of being late with this estimated delay: those that such estimates had before, read between the middles of
+/// their classes.
+fn late_log_odds(overall: &History, base: f64, estimate: f64) -> f64 {
+    let last = ESTIMATE_CLASSES.len();
+    let next = (0..=last)
+        .find(|class| estimate <= middle(*class))
+        .unwrap_or(last)
+        .max(1);
+    let (low, high) = (middle(next - 1), middle(next));
+    let part = ((estimate - low) / (high - low)).clamp(0.0, 1.0);
+    let log_odds = |class| class_log_odds(overall, base, class);
+    log_odds(next - 1) * (1.0 - part) + log_odds(next) * part
+}
+
+/// The middle of a class of estimates, in minutes; the two outer ones are as wide as their neighbours.
+fn middle(class: usize) -> f64 {
+    let last = ESTIMATE_CLASSES.len();
+    match class {
+        0 => ESTIMATE_CLASSES[0] - (ESTIMATE_CLASSES[1] - ESTIMATE_CLASSES[0]) / 2.0,
+        outer if outer >= last => {
+            ESTIMATE_CLASSES[last - 1] + (ESTIMATE_CLASSES[last - 1] - ESTIMATE_CLASSES[last - 2]) / 2.0
+        }
+        inner => f64::midpoint(ESTIMATE_CLASSES[inner - 1], ESTIMATE_CLASSES[inner]),
+    }
+}
+
+fn class_log_odds(overall: &History, base: f64, class: usize) -> f64 {
+    let assumed = log_odds_of(base) + assumed_log_odds(middle(class));
+    let share = overall.estimates[class].late_share(probability_of(assumed), SHRINK_ARRIVALS);
+    log_odds_of(share)
+}
+
+/// What minutes of delay add to the log-odds while nothing has been learned of such delays.
+fn assumed_log_odds(delay: f64) -> f64 {
+    PRIOR_PER_MINUTE * (delay - LATE_AFTER_MINUTES / 2.0).clamp(-20.0, 60.0)
 }
 
 fn reason(factor: &str, contribution: f64, text: String) -> Reason {

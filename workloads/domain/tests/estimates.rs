@@ -3,55 +3,80 @@
 #![expect(clippy::expect_used, reason = "a test's own arrangement")]
 
 use chrono::{DateTime, TimeDelta, Utc};
-use logistics_domain::eta;
+use logistics_domain::book::Book;
+use logistics_domain::eta::{self, Estimate};
 use logistics_domain::history::{History, Outcome, Surroundings};
 use logistics_domain::journey::{Journey, Milestone};
 use logistics_domain::quantile::Sketch;
-use logistics_domain::risk;
+use logistics_domain::risk::{self, Risk};
+use logistics_domain::scope::{self, Level, PerLevel, Scope};
 use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::transit::Departure;
 use proptest::prelude::*;
 
 fn at(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
 }
 
-/// The four scopes of one lane.
-#[derive(Clone, Default)]
+/// One lane, and what it belongs to. A shipment leaves every ten minutes.
 struct World {
-    lane: History,
-    route: History,
-    carrier: History,
-    overall: History,
+    book: Book<Scope>,
+    lane: PerLevel<Scope>,
+    minute: i64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            book: Book::default(),
+            lane: scope::of("UA", "EWR", "IAH"),
+            minute: 0,
+        }
+    }
 }
 
 impl World {
     fn around(&self) -> Surroundings<'_> {
-        Surroundings {
-            lane: &self.lane,
-            route: &self.route,
-            carrier: &self.carrier,
-            overall: &self.overall,
+        self.book.around(&self.lane)
+    }
+
+    fn history(&self, level: Level) -> &History {
+        self.around().at(level)
+    }
+
+    fn departure(&self, delay: f64) -> Departure {
+        Departure {
+            delay,
+            planned: 60.0,
+            at: at(self.minute),
         }
     }
 
+    fn in_transit(&self, delay: f64) -> Estimate {
+        eta::in_transit(&self.around(), &self.departure(delay))
+    }
+
+    fn risk_in_transit(&self, delay: f64) -> Risk {
+        risk::in_transit(&self.around(), delay, self.in_transit(delay).delay)
+    }
+
     fn learn(&mut self, outcome: &Outcome) {
-        for history in [
-            &mut self.lane,
-            &mut self.route,
-            &mut self.carrier,
-            &mut self.overall,
-        ] {
-            history.learn(outcome);
-        }
+        self.book.learn(&self.lane, outcome);
     }
 
     /// One shipment from creation to arrival, an hour planned; gives its outcome.
     fn ship(&mut self, departure_delay: i64, arrival_delay: i64) -> Outcome {
-        let mut journey = Journey::new(at(0), at(60));
+        self.minute += 10;
+        let start = self.minute;
+        let mut journey = Journey::new(at(start), at(start + 60));
         journey.assess(&self.around());
-        actual(&mut journey, Status::InTransit, departure_delay);
+        actual(&mut journey, Status::InTransit, start + departure_delay);
         journey.assess(&self.around());
-        actual(&mut journey, Status::AvailableForPickup, 60 + arrival_delay);
+        actual(
+            &mut journey,
+            Status::AvailableForPickup,
+            start + 60 + arrival_delay,
+        );
         let outcome = journey.outcome().expect("it has arrived");
         self.learn(&outcome);
         outcome
@@ -79,29 +104,21 @@ fn a_lane_that_is_always_late_is_estimated_late_and_scored_risky() {
     }
     let estimate = eta::at_creation(&world.around());
     assert!((estimate.delay - 40.0).abs() < 6.0, "{estimate:?}");
-    let risk = risk::assess(&world.around(), 60.0, None);
+    let risk = risk::at_creation(&world.around(), at(0), 60.0);
     assert!(risk.probability > 0.9, "{risk:?}");
 }
 
 #[test]
 fn one_late_arrival_on_a_lane_is_outweighed_by_the_many_elsewhere() {
     let mut world = World::default();
-    let on_time = Outcome {
-        delay: 0.0,
-        departure_delay: Some(0.0),
-        planned: 60.0,
-        error_at_creation: Some(0.0),
-        error_in_transit: Some(0.0),
-    };
+    let elsewhere = scope::of("DL", "JFK", "ATL");
+    let here = std::mem::replace(&mut world.lane, elsewhere);
     for _ in 0..300 {
-        world.overall.learn(&on_time);
+        world.ship(0, 0);
     }
-    world.learn(&Outcome {
-        delay: 60.0,
-        departure_delay: Some(60.0),
-        ..on_time
-    });
-    let risk = risk::assess(&world.around(), 60.0, None);
+    world.lane = here;
+    world.ship(60, 60);
+    let risk = risk::at_creation(&world.around(), at(0), 60.0);
     assert!(risk.probability < 0.5, "{risk:?}");
     assert!(eta::at_creation(&world.around()).delay < 30.0);
 }
@@ -113,11 +130,11 @@ fn leaving_late_raises_the_risk_and_leaving_early_lowers_it() {
         let departure = [-5, 0, 20, 60][round % 4];
         world.ship(departure, departure - 5);
     }
-    let risk_of = |departure| risk::assess(&world.around(), 60.0, departure).probability;
-    let unknown = risk_of(None);
-    assert!(risk_of(Some(60.0)) > 0.9, "{}", risk_of(Some(60.0)));
-    assert!(risk_of(Some(-5.0)) < 0.1, "{}", risk_of(Some(-5.0)));
-    assert!(risk_of(Some(-5.0)) < unknown && unknown < risk_of(Some(60.0)));
+    let unknown = risk::at_creation(&world.around(), at(0), 60.0).probability;
+    let (late, early) = (world.risk_in_transit(60.0), world.risk_in_transit(-5.0));
+    assert!(late.probability > 0.9, "{late:?}");
+    assert!(early.probability < 0.1, "{early:?}");
+    assert!(early.probability < unknown && unknown < late.probability);
 }
 
 #[test]
@@ -128,7 +145,7 @@ fn in_transit_the_departure_corrects_the_estimate() {
         let noise = i64::from(round % 7) - 3;
         world.ship(departure, departure - 8 + noise);
     }
-    let estimate = eta::in_transit(&world.around(), 33.0);
+    let estimate = world.in_transit(33.0);
     assert!((estimate.delay - 25.0).abs() < 1.5, "{estimate:?}");
     let blind = eta::at_creation(&world.around());
     assert!(
@@ -143,7 +160,7 @@ fn a_tighter_promise_than_usual_is_a_reason() {
     for _ in 0..100 {
         world.ship(0, 0);
     }
-    let risk = risk::assess(&world.around(), 40.0, None);
+    let risk = risk::at_creation(&world.around(), at(0), 40.0);
     let slack = risk
         .reasons
         .iter()
@@ -154,7 +171,7 @@ fn a_tighter_promise_than_usual_is_a_reason() {
         slack.text,
         "The promise leaves 20 minutes less than usual on this lane."
     );
-    let usual = risk::assess(&world.around(), 60.0, None);
+    let usual = risk::at_creation(&world.around(), at(0), 60.0);
     assert!(
         usual
             .reasons
@@ -228,7 +245,8 @@ fn each_milestone_is_passed_once() {
     );
     assert_eq!(actual(&mut journey, Status::Delivered, 99), None);
     let outcome = journey.outcome().unwrap();
-    assert_eq!((outcome.departure_delay, outcome.delay), (Some(1.0), 10.0));
+    let departure = outcome.departure.map(|departure| departure.delay);
+    assert_eq!((departure, outcome.delay), (Some(1.0), 10.0));
     assert_eq!(outcome.error_in_transit, None, "no estimate was made");
 }
 
@@ -242,7 +260,10 @@ proptest! {
         for (departure, arrival) in arrivals {
             world.ship(departure, arrival);
         }
-        let risk = risk::assess(&world.around(), 75.0, departure);
+        let risk = match departure {
+            Some(delay) => world.risk_in_transit(delay),
+            None => risk::at_creation(&world.around(), at(0), 75.0),
+        };
         let sum: f64 = risk.reasons.iter().map(|reason| reason.contribution).sum();
         prop_assert!((risk.probability - 1.0 / (1.0 + (-sum).exp())).abs() < 1e-9);
         prop_assert!(risk.probability > 0.0 && risk.probability < 1.0);
@@ -257,15 +278,18 @@ proptest! {
         for (departure, arrival) in arrivals {
             world.ship(departure, arrival);
         }
-        for estimate in [eta::at_creation(&world.around()), eta::in_transit(&world.around(), 12.0)] {
+        for estimate in [eta::at_creation(&world.around()), world.in_transit(12.0)] {
             prop_assert!(estimate.low <= estimate.delay && estimate.delay <= estimate.high, "{estimate:?}");
             prop_assert!(estimate.delay.is_finite());
         }
-        let text = serde_json::to_string(&world.lane).unwrap();
-        prop_assert!(text.len() < 4096, "{} bytes", text.len());
-        let back: History = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(back.counts, world.lane.counts);
-        prop_assert_eq!(back.delay, world.lane.delay);
+        for level in Level::ALL {
+            let history = world.history(level);
+            let text = serde_json::to_string(history).unwrap();
+            prop_assert!(text.len() < 8192, "{level:?}: {} bytes", text.len());
+            let back: History = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(&back.counts, &history.counts);
+            prop_assert_eq!(&back.delay, &history.delay);
+        }
     }
 
     #[test]
@@ -295,7 +319,7 @@ fn nine_of_ten_arrivals_are_within_the_interval_also_after_a_drift() {
         let noise = i64::try_from((seed >> 33) % 41).unwrap() - 20;
         let spread = if round < 2_000 { 1 } else { 3 };
         let departure = i64::from(round % 30);
-        let estimate = eta::in_transit(&world.around(), f64::from(round % 30));
+        let estimate = world.in_transit(f64::from(round % 30));
         let outcome = world.ship(departure, departure + noise * spread);
         if round >= 500 {
             all += 1;
@@ -310,4 +334,54 @@ fn nine_of_ten_arrivals_are_within_the_interval_also_after_a_drift() {
 fn a_sketch_of_another_size_is_refused() {
     let error = serde_json::from_str::<Sketch>("[1,2,3]").unwrap_err().to_string();
     assert!(error.contains("96 bins"), "{error}");
+}
+
+#[test]
+fn what_another_release_has_stored_is_read() {
+    // Without the fields that came later, and with one that is gone.
+    let stored = r#"{"counts":{"arrivals":7,"late":2},"residual":{"mean":-3.5,"count":7}}"#;
+    let history: History = serde_json::from_str(stored).unwrap();
+    assert_eq!((history.counts.arrivals, history.counts.late), (7, 2));
+}
+
+/// Trouble on the way passes: what is lost lately is expected again, and a day later hardly any more.
+#[test]
+fn what_goes_wrong_lately_is_expected_for_some_hours() {
+    let mut world = World::default();
+    for _ in 0..1_000 {
+        world.ship(0, 0);
+    }
+    for _ in 0..12 {
+        world.ship(0, 25);
+    }
+    let now = world.in_transit(0.0).delay;
+    world.minute += 24 * 60;
+    let tomorrow = world.in_transit(0.0).delay;
+    assert!(now > 8.0, "{now}");
+    assert!(tomorrow < 0.5 * now, "{tomorrow}, just after it {now}");
+}
+
+/// A lane that nothing is known of is estimated as its destination, its carrier and its origin are.
+#[test]
+fn a_new_lane_profits_from_what_it_shares_with_others() {
+    let mut world = World::default();
+    let lanes = [
+        ("UA", "EWR", "SFO", 0),
+        ("UA", "JFK", "SFO", 0),
+        ("DL", "EWR", "BOS", 20),
+        ("DL", "JFK", "BOS", 20),
+    ];
+    for round in 0..2_000 {
+        let (carrier, origin, destination, loss) = lanes[round % 4];
+        world.lane = scope::of(carrier, origin, destination);
+        world.ship(0, loss);
+    }
+    world.lane = scope::of("UA", "LGA", "BOS");
+    let to_boston = world.in_transit(0.0).delay;
+    world.lane = scope::of("UA", "LGA", "SFO");
+    let to_san_francisco = world.in_transit(0.0).delay;
+    assert!(
+        to_boston > to_san_francisco + 5.0,
+        "{to_boston} {to_san_francisco}"
+    );
 }

@@ -52,6 +52,12 @@ impl Leg {
         )
     }
 
+    /// The day of the scheduled departure, where it departs.
+    #[must_use]
+    pub fn local_date(&self) -> NaiveDate {
+        self.planned_departure.with_timezone(&ORIGIN_ZONE).date_naive()
+    }
+
     /// Minutes late at the destination; negative is early.
     #[must_use]
     pub fn arrival_delay(&self) -> Option<i64> {
@@ -62,6 +68,18 @@ impl Leg {
 
 /// Reads the first `count` legs by scheduled departure from the package's data folder.
 pub fn first_legs(data: &Path, count: usize) -> Result<Vec<Leg>> {
+    let mut legs = all_legs(data)?;
+    ensure!(
+        legs.len() >= count,
+        "--legs {count}: the data holds {} legs",
+        legs.len()
+    );
+    legs.truncate(count);
+    Ok(legs)
+}
+
+/// Reads all legs by scheduled departure from the package's data folder.
+pub fn all_legs(data: &Path) -> Result<Vec<Leg>> {
     let path = data.join("airports.csv");
     let zones = zones(open(&path)?).with_context(|| format!("read {}", path.display()))?;
     let path = data.join("flights.csv.zip");
@@ -72,13 +90,7 @@ pub fn first_legs(data: &Path, count: usize) -> Result<Vec<Leg>> {
     file.read_to_string(&mut table)
         .with_context(|| format!("unpack {}", path.display()))?;
     let mut legs = legs(&table, &zones).with_context(|| format!("read {}", path.display()))?;
-    ensure!(
-        legs.len() >= count,
-        "--legs {count}: the data holds {} legs",
-        legs.len()
-    );
     legs.sort_by_cached_key(|leg| (leg.planned_departure, leg.identity()));
-    legs.truncate(count);
     Ok(legs)
 }
 
@@ -241,6 +253,7 @@ mod tests {
         assert_eq!(leg.actual_arrival, Some(at("2013-01-01T14:30:00Z")));
         assert_eq!(leg.arrival_delay(), Some(11));
         assert_eq!(leg.identity(), "UA1545-EWR-IAH-20130101T1015Z");
+        assert_eq!(leg.local_date(), NaiveDate::from_ymd_opt(2013, 1, 1).unwrap());
     }
 
     #[test]
@@ -248,6 +261,7 @@ mod tests {
         let leg = one("2013,7,1,2145,,30,,UA,1,EWR,LAX");
         assert_eq!(leg.planned_departure, at("2013-07-02T01:45:00Z"));
         assert_eq!(leg.promised_arrival, at("2013-07-02T07:30:00Z"));
+        assert_eq!(leg.local_date(), NaiveDate::from_ymd_opt(2013, 7, 1).unwrap());
         assert_eq!((leg.actual_departure, leg.actual_arrival), (None, None));
         // Atlantic Standard Time has no summer time.
         let leg = one("2013,7,1,2359,5,344,-7,B6,839,JFK,SJU");

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::flights::Leg;
+use crate::Leg;
 
 /// How long before its departure a parcel is handed in.
 const HANDED_IN: Duration = Duration::hours(2);

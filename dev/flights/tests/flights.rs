@@ -1,7 +1,7 @@
 //! The real input, read whole.
 
 use chrono::Duration;
-use dev_demo::{flights, story};
+use dev_flights::{legs::first_legs, story};
 
 /// Legs in the data.
 const ALL: usize = 336_776;
@@ -11,7 +11,7 @@ fn every_leg_takes_a_plausible_time_and_the_first_ones_are_known() {
     let data = dev_tools::install(&[dev_tools::Tool::Flights])
         .unwrap()
         .flights_data();
-    let mut legs = flights::first_legs(&data, ALL).unwrap();
+    let mut legs = first_legs(&data, ALL).unwrap();
     for leg in &legs {
         // A wrong time zone or a wrong day would put some of 336,776 outside.
         let scheduled = leg.promised_arrival - leg.planned_departure;
@@ -21,7 +21,7 @@ fn every_leg_takes_a_plausible_time_and_the_first_ones_are_known() {
             assert!(arrival - departure > Duration::minutes(20), "{leg:?}");
         }
     }
-    let more = flights::first_legs(&data, ALL + 1).unwrap_err().to_string();
+    let more = first_legs(&data, ALL + 1).unwrap_err().to_string();
     assert!(more.contains("336777") && more.contains("336776"), "{more}");
 
     legs.truncate(2000);
