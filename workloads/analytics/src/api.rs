@@ -4,17 +4,21 @@ use logistics_chassis::errors::ServiceError;
 use logistics_chassis::fields::{Fields, timestamp};
 use logistics_chassis::identity::Principal;
 use logistics_chassis::projection;
+use logistics_domain::anomaly::Kind;
 use logistics_schemas::grpc::logistics::analytics::v1 as proto;
 use logistics_schemas::grpc::logistics::analytics::v1::analytics_service_server::AnalyticsService;
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
+use crate::anomalies::{Filter, Found};
 use crate::histories::Lane;
 use crate::shipments::Shipment;
-use crate::{accuracy, histories, shipments};
+use crate::{accuracy, anomalies, histories, shipments, silence};
 
 /// Lanes in an answer where the caller names no number, and the most.
 const LANES: (u16, u16) = (10, 100);
+/// The same of anomalies.
+const ANOMALIES: (u16, u16) = (100, 500);
 
 /// The service.
 #[derive(Debug)]
@@ -52,6 +56,18 @@ impl Api {
         fields.finish()?;
         let lanes = histories::riskiest_lanes(&self.pool, &principal.account_id, limit).await?;
         Ok(lanes.into_iter().map(lane).collect())
+    }
+
+    async fn anomalies(
+        &self,
+        principal: &Principal,
+        request: &proto::ListAnomaliesRequest,
+    ) -> Result<Vec<proto::Anomaly>, ServiceError> {
+        let filter = filter_of(request, &principal.account_id)?;
+        let mut all = silence::list(&self.pool, filter).await?;
+        all.extend(anomalies::list(&self.pool, filter).await?);
+        all.truncate(usize::from(filter.limit));
+        Ok(all.into_iter().map(anomaly).collect())
     }
 
     async fn accuracy(&self, principal: &Principal) -> Result<proto::GetAccuracyResponse, ServiceError> {
@@ -92,12 +108,77 @@ impl AnalyticsService for Api {
         Ok(Response::new(proto::ListLanesResponse { lanes }))
     }
 
+    async fn list_anomalies(
+        &self,
+        request: Request<proto::ListAnomaliesRequest>,
+    ) -> Result<Response<proto::ListAnomaliesResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        let anomalies = self.anomalies(principal, request.get_ref()).await?;
+        Ok(Response::new(proto::ListAnomaliesResponse { anomalies }))
+    }
+
     async fn get_accuracy(
         &self,
         request: Request<proto::GetAccuracyRequest>,
     ) -> Result<Response<proto::GetAccuracyResponse>, Status> {
         let principal = Principal::of(&request)?;
         Ok(Response::new(self.accuracy(principal).await?))
+    }
+}
+
+fn filter_of<'a>(
+    request: &proto::ListAnomaliesRequest,
+    account_id: &'a str,
+) -> Result<Filter<'a>, ServiceError> {
+    let mut fields = Fields::new();
+    let shipment_id = match request.shipment_id.as_str() {
+        "" => None,
+        id => fields.uuid("shipment_id", id),
+    };
+    let kind = proto::AnomalyKind::try_from(request.kind);
+    if kind.is_err() {
+        let remedy = "give a kind of AnomalyKind, or none for all";
+        fields.wrong("kind", &request.kind.to_string(), remedy);
+    }
+    let limit = fields.page_size(request.page_size, ANOMALIES.0, ANOMALIES.1);
+    fields.finish()?;
+    Ok(Filter {
+        account_id,
+        shipment_id,
+        kind: kind.ok().and_then(kind_from_proto),
+        limit,
+    })
+}
+
+const KINDS: [(Kind, proto::AnomalyKind); 5] = [
+    (Kind::UnusualDelay, proto::AnomalyKind::UnusualDelay),
+    (Kind::Dwell, proto::AnomalyKind::Dwell),
+    (Kind::ImpossibleSpeed, proto::AnomalyKind::ImpossibleSpeed),
+    (Kind::IllegalTransition, proto::AnomalyKind::IllegalTransition),
+    (Kind::Silence, proto::AnomalyKind::Silence),
+];
+
+fn kind_from_proto(wanted: proto::AnomalyKind) -> Option<Kind> {
+    KINDS
+        .into_iter()
+        .find_map(|(kind, name)| (name == wanted).then_some(kind))
+}
+
+fn kind_to_proto(wanted: Kind) -> proto::AnomalyKind {
+    KINDS
+        .into_iter()
+        .find_map(|(kind, name)| (kind == wanted).then_some(name))
+        .unwrap_or_default()
+}
+
+fn anomaly(found: Found) -> proto::Anomaly {
+    proto::Anomaly {
+        shipment_id: found.shipment_id.to_string(),
+        kind: kind_to_proto(found.anomaly.kind).into(),
+        severity: found.anomaly.severity,
+        text: found.anomaly.text,
+        occurred_at: Some(timestamp(found.occurred_at)),
+        seq: found.seq,
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use logistics_chassis::codec::{ShipmentCreated, ShipmentStatusChanged};
 use logistics_chassis::projection::{Sequenced, ShipmentEvent};
+use logistics_domain::anomaly::{self, Anomaly};
 use logistics_domain::journey::{Journey, Milestone};
+use logistics_domain::status::{Classifier, Disposition};
 use uuid::Uuid;
 
 use crate::accuracy::Sums;
+use crate::anomalies::Found;
 use crate::histories::{Histories, Key, Keys};
 use crate::shipments::Shipment;
 
@@ -20,6 +24,10 @@ pub(crate) struct Desk {
     pub(crate) histories: Histories,
     /// What the arrivals say of the estimates, by account.
     pub(crate) accuracy: BTreeMap<String, Sums>,
+    /// What was out of the ordinary.
+    pub(crate) anomalies: Vec<Found>,
+    /// The newest time that an event tells of, by account.
+    pub(crate) reached: BTreeMap<String, DateTime<Utc>>,
 }
 
 impl Desk {
@@ -55,24 +63,49 @@ impl Desk {
         let Some(shipment) = self.shipments.get_mut(&event.shipment_id) else {
             return false;
         };
-        match observe(&mut shipment.journey, event) {
+        let keys = shipment.keys();
+        let mut found = Vec::new();
+        if event.disposition == Disposition::Conflict {
+            found.push(anomaly::illegal_transition(event.status, event.reported));
+        }
+        if let Some(stay) = shipment.journey.reach(event.status, event.occurred_at) {
+            found.extend(anomaly::of_stay(self.histories.lane(&keys), stay));
+            self.histories.stayed(&keys, stay);
+        }
+        let milestone = observe(&mut shipment.journey, event);
+        match milestone {
             Some(Milestone::Departed) => {
-                let keys = shipment.keys();
                 shipment.assessment = shipment.journey.assess(&self.histories.around(&keys));
                 shipment.seq = event.seq;
-                true
             }
             Some(Milestone::Arrived) => {
                 if let Some(outcome) = shipment.journey.outcome() {
-                    self.histories.learn(&shipment.keys(), &outcome);
+                    found.extend(anomaly::of_arrival(self.histories.lane(&keys), &outcome));
+                    self.histories.learn(&keys, &outcome);
                 }
-                self.accuracy
-                    .entry(shipment.account_id.clone())
-                    .or_default()
-                    .add(&shipment.journey);
-                false
+                let sums = self.accuracy.entry(shipment.account_id.clone()).or_default();
+                sums.add(&shipment.journey);
             }
-            None => false,
+            None => {}
+        }
+        self.note(event, found);
+        milestone == Some(Milestone::Departed)
+    }
+
+    /// Notes what was found in an event, and how far it is.
+    fn note(&mut self, event: &ShipmentStatusChanged, found: Vec<Anomaly>) {
+        self.anomalies.extend(found.into_iter().map(|anomaly| Found {
+            account_id: event.account_id.clone(),
+            shipment_id: event.shipment_id,
+            seq: event.seq,
+            occurred_at: event.occurred_at,
+            anomaly,
+        }));
+        if event.classifier == Classifier::Actual {
+            // Nothing happens after it was recorded: a clock that is fast makes nobody else silent.
+            let happened = event.occurred_at.min(event.recorded_at);
+            let reached = self.reached.entry(event.account_id.clone()).or_insert(happened);
+            *reached = happened.max(*reached);
         }
     }
 }
@@ -117,6 +150,9 @@ pub(crate) fn needs(
                 let Some((keys, journey)) = journeys.get_mut(&event.shipment_id) else {
                     continue;
                 };
+                if journey.reach(event.status, event.occurred_at).is_some() {
+                    learning.insert(keys.lane().clone());
+                }
                 match observe(journey, event) {
                     Some(Milestone::Departed) => reading.extend(keys.iter().cloned()),
                     Some(Milestone::Arrived) => learning.extend(keys.iter().cloned()),

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use logistics_domain::book::Book;
 use logistics_domain::history::{History, Outcome, SHRINK_ARRIVALS, Surroundings};
+use logistics_domain::journey::Stay;
 use logistics_domain::risk;
-use logistics_domain::scope::{self, PerLevel, Scope};
+use logistics_domain::scope::{self, Level, PerLevel, Scope};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
 
@@ -31,6 +32,12 @@ impl Keys {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Key> {
         self.0.iter()
+    }
+
+    /// That of its lane.
+    pub(crate) fn lane(&self) -> &Key {
+        let [lane, ..] = &self.0;
+        lane
     }
 }
 
@@ -62,6 +69,15 @@ impl Histories {
 
     pub(crate) fn around(&self, keys: &Keys) -> Surroundings<'_> {
         self.book.around(&keys.0)
+    }
+
+    pub(crate) fn lane(&self, keys: &Keys) -> &History {
+        self.around(keys).at(Level::Lane)
+    }
+
+    pub(crate) fn stayed(&mut self, keys: &Keys, stay: Stay) {
+        self.book.stayed(keys.lane(), stay);
+        self.changed.insert(keys.lane().clone());
     }
 
     pub(crate) fn learn(&mut self, keys: &Keys, outcome: &Outcome) {

@@ -1,12 +1,14 @@
 //! The analytics service: learns from arrivals how lanes do, and assesses each shipment when it is ordered and when it
-//! leaves.
+//! leaves, and tells what is out of the ordinary.
 
 mod accuracy;
+mod anomalies;
 mod api;
 mod assess;
 mod histories;
 mod projector;
 mod shipments;
+mod silence;
 
 use std::sync::Arc;
 

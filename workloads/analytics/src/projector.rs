@@ -10,10 +10,10 @@ use logistics_chassis::projection::{ApplyError, Projector, Sequenced, ShipmentEv
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::accuracy;
 use crate::assess::{Desk, needs};
 use crate::histories::Histories;
 use crate::shipments::{self, Shipment};
+use crate::{accuracy, anomalies};
 
 /// Assesses shipments and learns from their arrivals.
 pub(crate) struct Assessments {
@@ -50,7 +50,9 @@ impl Projector for Assessments {
         let touched: Vec<&Shipment> = touched.iter().filter_map(|id| desk.shipments.get(id)).collect();
         shipments::save(connection, &touched).await?;
         desk.histories.save(connection).await?;
+        anomalies::save(connection, &desk.anomalies).await?;
         accuracy::add(connection, &desk.accuracy).await?;
+        anomalies::advance(connection, &desk.reached).await?;
         outbox::append(connection, &records).await?;
         Ok(())
     }

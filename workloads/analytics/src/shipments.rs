@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use logistics_domain::eta::Estimate;
 use logistics_domain::journey::{Assessment, Journey};
 use logistics_domain::risk::{Reason, Risk};
+use logistics_domain::status::Status;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgPool, Row as _};
@@ -66,16 +67,17 @@ pub(crate) async fn save(connection: &mut PgConnection, rows: &[&Shipment]) -> R
     sqlx::query(
         "INSERT INTO shipments (shipment_id, account_id, carrier, origin, destination, planned_departure,
                                 promised_arrival, departed_at, arrived_at, at_creation, in_transit, seq, risk, reasons,
-                                estimated_arrival, earliest_arrival, latest_arrival)
+                                estimated_arrival, earliest_arrival, latest_arrival, status, status_since)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
                               $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::jsonb[], $11::jsonb[],
                               $12::bigint[], $13::double precision[], $14::jsonb[], $15::timestamptz[],
-                              $16::timestamptz[], $17::timestamptz[])
+                              $16::timestamptz[], $17::timestamptz[], $18::text[], $19::timestamptz[])
          ON CONFLICT (shipment_id) DO UPDATE
          SET departed_at = excluded.departed_at, arrived_at = excluded.arrived_at, in_transit = excluded.in_transit,
              seq = excluded.seq, risk = excluded.risk, reasons = excluded.reasons,
              estimated_arrival = excluded.estimated_arrival, earliest_arrival = excluded.earliest_arrival,
-             latest_arrival = excluded.latest_arrival",
+             latest_arrival = excluded.latest_arrival, status = excluded.status,
+             status_since = excluded.status_since",
     )
     .bind(column(rows, |row| row.id))
     .bind(column(rows, |row| row.account_id.as_str()))
@@ -94,6 +96,8 @@ pub(crate) async fn save(connection: &mut PgConnection, rows: &[&Shipment]) -> R
     .bind(column(rows, |row| row.assessment.estimated))
     .bind(column(rows, |row| row.assessment.earliest))
     .bind(column(rows, |row| row.assessment.latest))
+    .bind(column(rows, |row| row.journey.status.map(Status::as_str)))
+    .bind(column(rows, |row| row.journey.status_since))
     .execute(connection)
     .await
     .map(drop)
@@ -125,6 +129,10 @@ impl FromRow<'_, PgRow> for Shipment {
                 arrived: row.try_get("arrived_at")?,
                 at_creation: estimate("at_creation")?,
                 in_transit: estimate("in_transit")?,
+                status: row
+                    .try_get::<Option<String>, _>("status")?
+                    .and_then(|status| status.parse().ok()),
+                status_since: row.try_get("status_since")?,
             },
             seq: row.try_get("seq")?,
             assessment: Assessment {

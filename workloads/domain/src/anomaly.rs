@@ -4,6 +4,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::history::{History, Outcome};
+use crate::journey::Stay;
 use crate::quantile::Sketch;
 use crate::status::Status;
 
@@ -146,6 +148,20 @@ pub fn illegal_transition(status: Status, reported: Status) -> Anomaly {
         severity: if status.is_terminal() { 2.0 } else { 1.0 },
         text: format!("It was reported {reported} while it was {status}, which cannot follow."),
     }
+}
+
+/// What is out of the ordinary in the end of a stay, compared with the lane as it was before.
+#[must_use]
+pub fn of_stay(lane: &History, stay: Stay) -> Option<Anomaly> {
+    dwell(lane.stays.get(&stay.status)?, stay.status, stay.minutes)
+}
+
+/// What is out of the ordinary in an arrival, compared with the lane as it was before.
+pub fn of_arrival(lane: &History, outcome: &Outcome) -> impl Iterator<Item = Anomaly> {
+    let delay = unusual_delay(&lane.delay, outcome.delay);
+    let travel = outcome.travel();
+    let speed = travel.and_then(|minutes| impossible_speed(&lane.travel, minutes));
+    delay.into_iter().chain(speed)
 }
 
 /// Nothing was heard by the time at which an event was due, though events of others are known that happened long after it:

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::history::{History, Lesson, Outcome, Surroundings};
+use crate::journey::Stay;
 use crate::scope::{Level, PerLevel};
 
 /// Histories by the name of their scope.
@@ -42,6 +43,11 @@ impl<K: Eq + Hash + Clone> Book<K> {
             .each_ref()
             .map(|key| self.known.get(key).unwrap_or(&self.empty));
         Surroundings::new(histories)
+    }
+
+    /// Learns from a stay in one status, on the lane of this key.
+    pub fn stayed(&mut self, lane: &K, stay: Stay) {
+        self.known.entry(lane.clone()).or_default().stayed(stay);
     }
 
     /// Learns from an arrival in these scopes.

@@ -3,11 +3,15 @@
 //! A lane with few arrivals says little. It is therefore read together with the wider scopes around it: each narrower
 //! one moves the answer by as much as its number of arrivals deserves (shrinkage).
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::journey::Stay;
 use crate::quantile::{Ewma, Sketch};
 use crate::scope::{Level, PerLevel};
+use crate::status::Status;
 use crate::transit::{Corrections, Departure, Effects};
 
 /// A shipment is late when it arrives more than this many minutes after its promise.
@@ -131,6 +135,12 @@ pub struct History {
     /// Arrivals by the hour of the planned departure, UTC; of an origin only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hours: Vec<Counts>,
+    /// Minutes from departure to arrival; of a lane only.
+    #[serde(skip_serializing_if = "Sketch::is_empty")]
+    pub travel: Sketch,
+    /// Minutes spent in each status; of a lane only.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stays: BTreeMap<Status, Sketch>,
     /// Arrivals by class of the delay that was estimated in transit, see [`ESTIMATE_CLASSES`].
     pub estimates: [Counts; ESTIMATE_CLASSES.len() + 1],
 }
@@ -159,6 +169,13 @@ impl Outcome {
     #[must_use]
     pub fn is_late(&self) -> bool {
         Self::late(self.delay)
+    }
+
+    /// Minutes from departure to arrival, where the departure was seen.
+    #[must_use]
+    pub fn travel(&self) -> Option<f64> {
+        let departure = self.departure?;
+        Some(self.planned + self.delay - departure.delay)
     }
 
     /// Whether a delay of this many minutes counts as late.
@@ -198,6 +215,9 @@ impl History {
         self.delay.add(outcome.delay);
         self.planned.add(outcome.planned, ALPHA);
         lesson.corrections.apply(level, &mut self.effects);
+        if let (Level::Lane, Some(travel)) = (level, outcome.travel()) {
+            self.travel.add(travel);
+        }
         if level == Level::Origin {
             self.hours.resize(HOURS, Counts::default());
             self.hours[planned_hour(outcome.planned_departure)].add(outcome.is_late());
@@ -212,6 +232,13 @@ impl History {
             self.errors_in_transit.learn(error);
             self.estimates[class(&ESTIMATE_CLASSES, outcome.delay - error.minutes)].add(outcome.is_late());
         }
+    }
+}
+
+impl History {
+    /// Takes the time that a shipment has spent in one status, as the history of its lane.
+    pub fn stayed(&mut self, stay: Stay) {
+        self.stays.entry(stay.status).or_default().add(stay.minutes);
     }
 }
 

@@ -24,6 +24,19 @@ pub struct Journey {
     pub at_creation: Option<Estimate>,
     /// The estimate made in transit.
     pub in_transit: Option<Estimate>,
+    /// The status; `None` where it is not known yet.
+    pub status: Option<Status>,
+    /// When the status was reached; `None` where no event has said it.
+    pub status_since: Option<DateTime<Utc>>,
+}
+
+/// A time spent in one status.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stay {
+    /// The status.
+    pub status: Status,
+    /// How long.
+    pub minutes: f64,
 }
 
 /// What an event means for the estimates.
@@ -59,7 +72,25 @@ impl Journey {
             arrived: None,
             at_creation: None,
             in_transit: None,
+            status: Some(Status::Created),
+            status_since: None,
         }
+    }
+
+    /// Takes the status that the shipment has after an event; gives the stay that has thereby ended. That between order and
+    /// first scan is none: it says how early it was ordered.
+    pub fn reach(&mut self, status: Status, at: DateTime<Utc>) -> Option<Stay> {
+        if self.status == Some(status) {
+            return None;
+        }
+        let former = self.status.replace(status);
+        let since = self.status_since.replace(at);
+        let minutes = minutes(at - since?);
+        // An event that was taken back may have been newer than this one.
+        (minutes >= 0.0).then_some(Stay {
+            status: former?,
+            minutes,
+        })
     }
 
     /// Takes an event. Only what happened and moved the status counts, each milestone once: the first scan in transit

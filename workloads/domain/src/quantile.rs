@@ -53,6 +53,12 @@ impl Sketch {
         }
     }
 
+    /// Whether it rests on none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.weight() == 0
+    }
+
     /// How many values it rests on, after forgetting.
     #[must_use]
     pub fn weight(&self) -> u32 {

@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use logistics_domain::anomaly::{self, Kind};
+use logistics_domain::book::Book;
+use logistics_domain::journey::Journey;
 use logistics_domain::quantile::Sketch;
-use logistics_domain::status::Status;
+use logistics_domain::scope::{self, Level, Scope};
+use logistics_domain::status::{Classifier, Disposition, Status};
 use proptest::prelude::*;
 
 fn at(minute: i64) -> DateTime<Utc> {
@@ -177,4 +180,31 @@ proptest! {
         // Bins are up to a quarter of their value wide, on both sides of the middle.
         prop_assert!((exact - about).abs() <= 2.0 + 0.26 * (exact + middle.abs()), "{exact} {about}");
     }
+}
+
+/// What the service asks of each arrival, with the history of a lane that it has stored in between.
+#[test]
+fn an_arrival_is_compared_with_its_lane() {
+    let lane = scope::of("UA", "EWR", "IAH");
+    let mut book: Book<Scope> = Book::default();
+    let fly = |book: &mut Book<Scope>, start: i64, travel: i64| {
+        let mut journey = Journey::new(at(start), at(start + 120));
+        let actual = (Classifier::Actual, Disposition::Applied);
+        journey.observe(Status::InTransit, actual.0, actual.1, at(start));
+        journey.observe(Status::AvailableForPickup, actual.0, actual.1, at(start + travel));
+        let outcome = journey.outcome().unwrap();
+        let found: Vec<Kind> = anomaly::of_arrival(book.around(&lane).at(Level::Lane), &outcome)
+            .map(|found| found.kind)
+            .collect();
+        book.learn(&lane, &outcome);
+        found
+    };
+    for number in 0..120 {
+        assert_eq!(fly(&mut book, number * 10, 110 + number % 20), []);
+    }
+    assert_eq!(
+        fly(&mut book, 2_000, 5),
+        [Kind::UnusualDelay, Kind::ImpossibleSpeed]
+    );
+    assert_eq!(fly(&mut book, 3_000, 700), [Kind::UnusualDelay]);
 }

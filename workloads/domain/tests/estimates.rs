@@ -385,3 +385,27 @@ fn a_new_lane_profits_from_what_it_shares_with_others() {
         "{to_boston} {to_san_francisco}"
     );
 }
+
+#[test]
+fn a_stay_begins_with_a_scan_and_ends_with_another_status() {
+    let mut journey = Journey::new(at(0), at(60));
+    assert_eq!(
+        journey.reach(Status::InTransit, at(5)),
+        None,
+        "it was ordered at any time"
+    );
+    assert_eq!(journey.reach(Status::InTransit, at(30)), None, "a checkpoint");
+    let stay = journey.reach(Status::OutForDelivery, at(50)).unwrap();
+    assert_eq!(stay.status, Status::InTransit);
+    assert!((stay.minutes - 45.0).abs() < 1e-9, "{stay:?}");
+    assert_eq!(journey.reach(Status::InTransit, at(40)), None, "taken back");
+}
+
+#[test]
+fn travel_is_the_time_between_departure_and_arrival() {
+    let mut world = World::default();
+    let outcome = world.ship(10, 25);
+    assert!((outcome.travel().unwrap() - 75.0).abs() < 1e-9, "{outcome:?}");
+    assert_eq!(world.history(Level::Lane).travel.weight(), 1);
+    assert!(world.history(Level::Route).travel.is_empty(), "of lanes only");
+}

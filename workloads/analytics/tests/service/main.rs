@@ -1,5 +1,6 @@
 //! The analytics service against a real database, event log and schema registry.
 
+mod anomalies;
 mod answers;
 mod learning;
 mod support;

@@ -12,7 +12,7 @@ pub enum Access {
     Roles(&'static [Role]),
 }
 
-const RPCS: [(&str, &[Role]); 11] = [
+const RPCS: [(&str, &[Role]); 12] = [
     (
         "/logistics.shipment.v1.ShipmentService/CreateShipment",
         &[Admin, User],
@@ -48,6 +48,10 @@ const RPCS: [(&str, &[Role]); 11] = [
     ),
     (
         "/logistics.analytics.v1.AnalyticsService/ListLanes",
+        &[Admin, User],
+    ),
+    (
+        "/logistics.analytics.v1.AnalyticsService/ListAnomalies",
         &[Admin, User],
     ),
     ("/logistics.analytics.v1.AnalyticsService/GetAccuracy", &[Admin]),
