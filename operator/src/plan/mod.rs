@@ -203,6 +203,10 @@ fn update(child: &Child, live: &Live, observed: &Observed, plan: &mut Plan) {
         return;
     } else {
         let mut object = child.object.clone();
+        if child.id.kind == ChildKind::Job {
+            // The template of that time: another one would be refused, and with it what is to be brought back.
+            object["spec"] = live.object["spec"].clone();
+        }
         if child.id.kind == ChildKind::Secret {
             // A new password must not replace one that was written in the meantime: by a write whose answer was lost.
             object["metadata"]["resourceVersion"] = live.resource_version.to_string().into();

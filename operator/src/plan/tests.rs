@@ -43,6 +43,32 @@ fn every_deleted_child_is_made_again() {
     }
 }
 
+/// What a Job does cannot be changed, and with another template in it the API server would refuse the whole repair.
+#[test]
+fn a_repaired_job_keeps_its_template() {
+    let mut cluster = Cluster::running(&fixture::valid());
+    let id = cluster
+        .observed
+        .children
+        .keys()
+        .find(|id| id.kind == ChildKind::Job);
+    let name = id.unwrap().name.clone();
+    let template = json!({"spec": {"containers": [{"name": "migrate", "image": "of-that-time"}]}});
+    cluster.edit(ChildKind::Job, &name, |object| {
+        object["metadata"]["labels"]["app.kubernetes.io/name"] = json!("other");
+        object["spec"]["template"] = template.clone();
+    });
+    let (_, desired) = cluster.decide(&fixture::valid());
+    let plan = plan(&desired, &cluster.observed);
+    let [change] = plan.children.as_slice() else {
+        panic!("{:?}", plan.children);
+    };
+    let Action::Update { object, .. } = &change.action else {
+        panic!("{change}");
+    };
+    assert_eq!(object["spec"]["template"], template);
+}
+
 /// An edited label of any child is brought back, and nothing else changes.
 #[test]
 fn every_edited_child_is_repaired() {
