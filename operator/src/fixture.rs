@@ -227,6 +227,7 @@ pub(crate) fn subjects(valid: &ValidPlatform) -> Subjects {
             exists: true,
             registered: Some((7, 1)),
             compatibility: Some(subject.compatibility.into()),
+            refusal: None,
         };
         (subject.name, state)
     };

@@ -12,12 +12,15 @@ use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT};
+use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT, Refused};
 use crate::reason::Reason;
 use crate::validate::ValidPlatform;
 
 /// Error code of the Confluent API: there is no such subject.
 const SUBJECT_NOT_FOUND: i64 = 40401;
+
+/// The compatibility under which a subject accepts every schema.
+const ACCEPTS_ALL: &str = "NONE";
 
 /// Calls to a registry at the same time.
 const CALLS: usize = 8;
@@ -71,6 +74,8 @@ pub struct SubjectState {
     pub registered: Option<(i64, i64)>,
     /// The compatibility that was set for the subject.
     pub compatibility: Option<String>,
+    /// Why the subject would refuse the wanted schema, where it has others already.
+    pub refusal: Option<String>,
 }
 
 /// The subjects, by name.
@@ -177,6 +182,13 @@ struct Compatibility {
     level: String,
 }
 
+#[derive(Deserialize)]
+struct Verdict {
+    is_compatible: bool,
+    #[serde(default)]
+    messages: Vec<String>,
+}
+
 impl HttpClient {
     fn new(target: &Target) -> Result<Self, BackendError> {
         let fail = |message: String| BackendError {
@@ -251,7 +263,33 @@ async fn state(http: &dyn Http, subject: &Subject) -> Result<SubjectState, Backe
     } else if not_found(status, &body).is_none() {
         return Err(refused(&path, status, &body));
     }
+    // A mode that accepts all of them need not be asked; some registries say of a subject without a rule that it refuses.
+    if state.exists && state.registered.is_none() && subject.compatibility != ACCEPTS_ALL {
+        state.refusal = refusal(http, subject).await?;
+    }
     Ok(state)
+}
+
+/// Asks a subject whether it would accept a schema, under the compatibility that it has now.
+async fn refusal(http: &dyn Http, subject: &Subject) -> Result<Option<String>, BackendError> {
+    let path = format!("/compatibility/subjects/{}/versions?verbose=true", subject.name);
+    let schema = json!({"schema": subject.schema, "schemaType": "AVRO"});
+    let (status, body) = http.call(Method::POST, &path, Some(schema)).await?;
+    // Its last schema was deleted in the meantime; or the registry cannot tell beforehand, and tells when it is asked to
+    // register the schema.
+    if status == StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    if !status.is_success() {
+        return Err(refused(&path, status, &body));
+    }
+    let verdict: Verdict = parse(&path, &body)?;
+    let why = if verdict.messages.is_empty() {
+        "it is not compatible with what is registered".to_owned()
+    } else {
+        verdict.messages.join("; ").chars().take(SHOWN).collect()
+    };
+    Ok((!verdict.is_compatible).then_some(why))
 }
 
 impl Backend for Registry {
@@ -289,18 +327,38 @@ impl Backend for Registry {
 
     fn plan(items: &[Subject], seen: &Subjects) -> BackendPlan<Change> {
         let mut plan = BackendPlan::default();
+        let known = |subject: &Subject| seen.0.get(&subject.name).cloned().unwrap_or_default();
+        let differs =
+            |subject: &Subject| known(subject).compatibility.as_deref() != Some(subject.compatibility);
+        // All schemas of a release are registered, or none.
+        let mut held = false;
         for subject in items {
-            let state = seen.0.get(&subject.name).cloned().unwrap_or_default();
-            let differs = state.compatibility.as_deref() != Some(subject.compatibility);
+            let Some(why) = known(subject).refusal else {
+                continue;
+            };
+            held = true;
+            // What another mode says of the schema does not count: the mode is set first, then it is asked again.
+            if !differs(subject) {
+                plan.refused.push(Refused {
+                    reason: Reason::IncompatibleSchema,
+                    message: incompatible(subject, &why),
+                });
+            }
+        }
+        for subject in items {
+            let state = known(subject);
             // The mode decides whether a schema is accepted, so it goes first; but a subject that has no schema yet
             // cannot be configured in every registry.
-            if differs && state.exists {
+            if differs(subject) && state.exists {
                 plan.changes.push(Change::SetCompatibility(subject.clone()));
+            }
+            if held {
+                continue;
             }
             if state.registered.is_none() {
                 plan.changes.push(Change::Register(subject.clone()));
             }
-            if differs && !state.exists {
+            if differs(subject) && !state.exists {
                 plan.changes.push(Change::SetCompatibility(subject.clone()));
             }
         }
@@ -336,13 +394,7 @@ impl Backend for Registry {
         match (status, change) {
             (StatusCode::CONFLICT, Change::Register(subject)) => Err(BackendError {
                 reason: Reason::IncompatibleSchema,
-                message: format!(
-                    "subject {} refuses the release's schema under {}: {}; return to a release whose schema is \
-                     compatible, or set spec.schemaRegistry.compatibility",
-                    subject.name,
-                    subject.compatibility,
-                    text(&body)
-                ),
+                message: incompatible(subject, &text(&body)),
             }),
             (status, _) if !status.is_success() => Err(refused(&path, status, &body)),
             _ => Ok(()),
@@ -384,6 +436,14 @@ fn refused(path: &str, status: StatusCode, body: &[u8]) -> BackendError {
         reason: Reason::Refused,
         message: format!("{path}: the registry answered {status}: {}", text(body)),
     }
+}
+
+fn incompatible(subject: &Subject, why: &str) -> String {
+    format!(
+        "subject {} refuses the release's schema under {}: {why}; return to a release whose schema is compatible, or set \
+         spec.schemaRegistry.compatibility",
+        subject.name, subject.compatibility
+    )
 }
 
 /// The beginning of an answer, or its message when it has one.

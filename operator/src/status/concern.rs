@@ -167,6 +167,9 @@ fn schemas(facts: Facts<'_>) -> Finding {
     };
     let subjects = crate::backend::registry::wanted(facts.valid);
     let plan = <crate::backend::registry::Registry as crate::backend::Backend>::plan(&subjects, seen);
+    if let Some(finding) = refusals(&plan.refused) {
+        return finding;
+    }
     match plan.changes.first() {
         Some(change) => Finding::waiting(Reason::Applying, format!("next: {change}")),
         None => Finding::good(

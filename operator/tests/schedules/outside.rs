@@ -63,6 +63,7 @@ impl Systems {
                 exists: !found.schemas.is_empty(),
                 registered: found.number(subject.schema).map(|number| (number, number)),
                 compatibility: found.compatibility,
+                refusal: None,
             };
             (subject.name.clone(), state)
         };

@@ -172,6 +172,7 @@ mod tests {
             exists: true,
             registered: Some((1, 1)),
             compatibility: Some("BACKWARD".into()),
+            refusal: None,
         };
         let state = |name: &&str| ((*name).to_owned(), state.clone());
         Ok(Subjects(names.iter().map(state).collect::<BTreeMap<_, _>>()))
