@@ -173,7 +173,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) {
         settings,
         metrics,
         gone: Mutex::default(),
-        written: Mutex::default(),
+        answered: Mutex::default(),
     });
     let platforms = Arc::new(Platforms::new(context.sources.claims.clone()));
     let walks = Walks {

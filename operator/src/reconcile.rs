@@ -19,6 +19,7 @@ use crate::credential::Credentials;
 use crate::deletion;
 use crate::desire;
 use crate::fight::Fight;
+use crate::jitter::jitter;
 use crate::leader::Leadership;
 use crate::names::Names;
 use crate::notice::Notices;
@@ -32,8 +33,10 @@ use crate::status::{self, Facts};
 use crate::telemetry::{Metrics, note_trace};
 use crate::validate::{self, ValidPlatform};
 
-/// After how long a platform is looked at again though nothing happened. It costs no request.
-const IDLE: Duration = Duration::from_mins(5);
+/// After how long, more or less, a platform is looked at again though nothing happened. It costs no request, and finds what a
+/// lost trigger would have left undone: all that a decision rests on is watched, or read by a poller that tells of changes.
+/// The informers of controller-runtime take as long.
+const IDLE: Duration = Duration::from_hours(10);
 
 /// Longest time that writing a status may take.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -98,8 +101,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Platforms that are gone, by the uid that they had, though the watch does not tell yet.
     pub gone: Mutex<HashMap<ObjectRef<LogisticsPlatform>, String>>,
-    /// Statuses that were written and may not have come back through the watch.
-    pub written: Mutex<HashMap<ObjectRef<LogisticsPlatform>, LogisticsPlatform>>,
+    /// Platforms as answers told them, which may not have come through the watch yet.
+    pub answered: Mutex<HashMap<ObjectRef<LogisticsPlatform>, LogisticsPlatform>>,
 }
 
 impl Context {
@@ -107,18 +110,26 @@ impl Context {
     fn newest(&self, seen: &Arc<LogisticsPlatform>) -> Arc<LogisticsPlatform> {
         let version =
             |platform: &LogisticsPlatform| platform.resource_version().and_then(|v| v.parse::<u64>().ok());
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let key = ObjectRef::from_obj(&**seen);
-        match written.get(&key) {
+        match answered.get(&key) {
             Some(newer) if newer.uid() == seen.uid() && version(newer) > version(seen) => {
                 Arc::new(newer.clone())
             }
             Some(_) => {
-                written.remove(&key);
+                answered.remove(&key);
                 Arc::clone(seen)
             }
             None => Arc::clone(seen),
         }
+    }
+
+    /// Keeps a platform as an answer tells it.
+    fn keep(&self, mut platform: LogisticsPlatform) {
+        platform.metadata.managed_fields = None;
+        let key = ObjectRef::from_obj(&platform);
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.insert(key, platform);
     }
 
     /// Whether a platform is known to be gone: what was made for it would only be collected again.
@@ -141,7 +152,7 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(platform);
-        self.written
+        self.answered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(platform);
@@ -259,12 +270,13 @@ fn finish(
     if let Some(error) = applied.kafka_error.as_ref().or(applied.registry_error.as_ref()) {
         return Err(ReconcileError::Apply(error.message.clone()));
     }
-    let held = fights.values().map(|fight| fight.hold).min().unwrap_or(IDLE);
+    let idle = jitter(IDLE, 0.75..1.25, &valid.uid);
+    let held = fights.values().map(|fight| fight.hold).min().unwrap_or(idle);
     let after = match &release.migration {
         Migration::Failed { retry_in, .. } => Duration::try_from(*retry_in)
             .unwrap_or(Duration::ZERO)
             .max(Duration::from_secs(1)),
-        _ => IDLE,
+        _ => idle,
     };
     let after = after.min(held);
     debug!(
@@ -289,6 +301,7 @@ pub(crate) async fn write_status(
     if platform.status.as_ref() == Some(&status) {
         return Ok(false);
     }
+    debug!(changes = ?status::turns(platform.status.as_ref(), &status), "writes the status");
     let permit = context
         .leadership
         .permit("LogisticsPlatform")
@@ -308,24 +321,52 @@ pub(crate) async fn write_status(
     let call = api.replace_status(&name, &parameters, &object);
     match tokio::time::timeout(permit.within(STATUS_TIMEOUT), call).await {
         Ok(Ok(written)) => {
-            let key = ObjectRef::from_obj(platform);
-            context
-                .written
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key, written);
+            context.keep(written);
             Ok(true)
         }
         Ok(Err(kube::Error::Api(answer))) if is_of_another(&answer) => {
             context.is_gone_now(platform);
             Ok(false)
         }
-        Ok(Err(kube::Error::Api(answer))) if answer.code == 409 => Err(ReconcileError::Stale),
-        Ok(Err(error)) => match retry_after::of(&error) {
-            Some(pause) => Err(ReconcileError::Throttled(pause)),
-            None => Err(ReconcileError::Status(Box::new(error))),
-        },
+        Ok(Err(kube::Error::Api(answer))) if answer.code == 409 => {
+            read_again(platform, &api, context).await?;
+            Err(ReconcileError::Stale)
+        }
+        Ok(Err(error)) => Err(failed(error)),
         Err(_) => Err(ReconcileError::StatusTimeout),
+    }
+}
+
+/// Reads a platform that is newer than its watch has told: a watch may be minutes late, and until then everything would be
+/// decided for a spec, or for a platform, that is not any more.
+async fn read_again(
+    platform: &LogisticsPlatform,
+    api: &Api<LogisticsPlatform>,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    context.metrics.request("get", "LogisticsPlatform");
+    match tokio::time::timeout(STATUS_TIMEOUT, api.get(&platform.name_any())).await {
+        Ok(Ok(newest)) if newest.uid() == platform.uid() => {
+            context.keep(newest);
+            Ok(())
+        }
+        Ok(Ok(_)) => {
+            context.is_gone_now(platform);
+            Ok(())
+        }
+        Ok(Err(kube::Error::Api(answer))) if answer.code == 404 => {
+            context.is_gone_now(platform);
+            Ok(())
+        }
+        Ok(Err(error)) => Err(failed(error)),
+        Err(_) => Err(ReconcileError::StatusTimeout),
+    }
+}
+
+fn failed(error: kube::Error) -> ReconcileError {
+    match retry_after::of(&error) {
+        Some(pause) => ReconcileError::Throttled(pause),
+        None => ReconcileError::Status(Box::new(error)),
     }
 }
 

@@ -33,7 +33,7 @@ struct Arguments {
     /// How many platforms.
     #[arg(long, default_value_t = 1000)]
     platforms: usize,
-    /// Seconds at rest. The longest resync is five minutes.
+    /// Seconds at rest. Topics and subjects are read every 30 s, or more seldom where there are many.
     #[arg(long, default_value_t = 330)]
     rest: u64,
     /// How often each delay is measured.

@@ -97,5 +97,25 @@ pub fn deleting(waits_for: &str, generation: i64, former: &PlatformStatus, now: 
     }
 }
 
+/// What differs between two statuses, for the log: the conditions, and the parts that are no conditions.
+#[must_use]
+pub fn turns(former: Option<&PlatformStatus>, now: &PlatformStatus) -> Vec<String> {
+    let former = former.cloned().unwrap_or_default();
+    let mut turns: Vec<String> = now
+        .conditions
+        .iter()
+        .filter(|condition| !former.conditions.contains(condition))
+        .map(|condition| format!("{} {}: {}", condition.type_, condition.reason, condition.message))
+        .collect();
+    let rest = |status: &PlatformStatus| PlatformStatus {
+        conditions: Vec::new(),
+        ..status.clone()
+    };
+    if rest(&former) != rest(now) {
+        turns.push("generation, release or lists".to_owned());
+    }
+    turns
+}
+
 #[cfg(test)]
 mod tests;

@@ -127,6 +127,23 @@ fn schedules_end_in_the_desired_state() {
     }
 }
 
+/// Schedules in which something was found once.
+const FOUND: [u64; 6] = [
+    // A Job whose template is not the one that would be made now could not be repaired.
+    1524, // A watch of platforms that stalls: children of one that is being deleted were made again and again.
+    1613,
+    1776, // What was asked of a platform that is gone does not bind the one that has its name now.
+    779, 1316, 1792,
+];
+
+#[test]
+fn schedules_that_failed_once_pass() {
+    for seed in FOUND {
+        let outcome = run(seed, Mutant::None);
+        assert!(outcome.findings.is_empty(), "{}", show(seed, &outcome));
+    }
+}
+
 /// Operators that are broken on purpose are found out within a few schedules.
 #[test]
 fn broken_operators_are_found_out() {

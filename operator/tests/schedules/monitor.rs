@@ -144,7 +144,11 @@ impl Monitor {
 
     /// A platform is another one now: what was asked of the former does not bind it.
     pub(crate) fn anew(&self, platform: &str) {
-        self.lock().pauses.remove(&format!("platform {platform}"));
+        let children = format!("/{platform}-");
+        let mut state = self.lock();
+        state
+            .pauses
+            .retain(|what, _| what != &format!("platform {platform}") && !what.contains(&children));
     }
 
     /// The operator asks for something.

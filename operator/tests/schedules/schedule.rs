@@ -26,9 +26,9 @@ use crate::wire::{Wire, World};
 /// Time of faults and acts.
 const TROUBLE: usize = 180_000;
 
-/// Longest time until a settled operator has nothing more to do: the longest silence of a watch that stalled, the longest
-/// back-off, and the longest time between two reconciles.
-const SETTLE: Duration = Duration::from_secs(300 + 150 + 300);
+/// Longest time until a settled operator has nothing more to do: the longest silence of a watch that stalled, and twice the longest
+/// back-off.
+const SETTLE: Duration = Duration::from_mins(5 + 5);
 
 /// How long nothing is written then.
 const QUIET: Duration = Duration::from_mins(15);
