@@ -38,6 +38,10 @@ use crate::validate::{self, ValidPlatform};
 /// The informers of controller-runtime take as long.
 const IDLE: Duration = Duration::from_hours(10);
 
+/// How soon a platform is looked at again after something outside was changed for it: what is there now may allow what could not be
+/// decided before. Whether a schema is accepted, for one, is known only when the mode is set.
+const AFTER_OUTSIDE: Duration = Duration::from_secs(1);
+
 /// Longest time that writing a status may take.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -278,7 +282,8 @@ fn finish(
             .max(Duration::from_secs(1)),
         _ => idle,
     };
-    let after = after.min(held);
+    let outside = !applied.topics.is_empty() || !applied.subjects.is_empty();
+    let after = after.min(held).min(if outside { AFTER_OUTSIDE } else { idle });
     debug!(
         platform = valid.identity.name,
         seconds = after.as_secs(),
