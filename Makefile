@@ -9,9 +9,10 @@ unexport KUBECONFIG
 export CONTAINER ?= buildah
 export REGISTRY
 export DEMO_ARGS
+export FAULTS_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench-operator backtest judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
+.PHONY: help demo test soak faults bench-operator backtest judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ baseline: ## At a release: make today's contracts the ones that later changes ar
 
 soak: ## Run thousands of fault schedules against the operator (SCHEDULES=20000)
 	@LOGISTICS_SCHEDULES=$(or $(SCHEDULES),2000) cargo test --release --package logistics-operator --test schedules schedules_end -- --show-output
+
+faults: ## Inject every fault into the services, and show that builds broken on purpose are found out (FAULTS_ARGS=…)
+	@dev/faults.sh
 
 bench-operator: ## Measure the operator with 1,000 platforms next to its peers (BENCH_ARGS='--platforms 50 --no-peers')
 	@cargo build --quiet --release --package logistics-operator --bin logistics-operator --package bench-operator

@@ -155,6 +155,7 @@ fn etcd(folder: &Path, client_port: u16, peer_port: u16) -> Result<Spec> {
         ],
         env: vec![],
         user: None,
+        within: Vec::new(),
         stop: Signal::KILL,
         log: folder.join("etcd.log"),
     })
@@ -186,6 +187,7 @@ fn kube_apiserver(folder: &Path, port: u16, etcd_port: u16) -> Result<Spec> {
         ],
         env: vec![],
         user: None,
+        within: Vec::new(),
         stop: Signal::KILL,
         log: folder.join("kube-apiserver.log"),
     })

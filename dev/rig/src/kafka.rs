@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::process::{Process, Spec};
+use crate::proxy::Proxy;
 use crate::{scratch, tool, wait};
 
 /// A running broker. Topics are not created by use.
@@ -14,6 +15,8 @@ use crate::{scratch, tool, wait};
 pub struct Kafka {
     /// `host:port`, plain text.
     pub bootstrap_servers: String,
+    /// Other ways to the broker, each a proxy of its own: a client that begins at one stays with it.
+    pub doors: Vec<Proxy>,
     port: u16,
     process: Process,
     _folder: TempDir,
@@ -21,12 +24,23 @@ pub struct Kafka {
 
 /// Starts a broker of its own; see [`crate::shared::kafka`] for one that costs its start only once.
 pub async fn kafka() -> Result<Kafka> {
+    kafka_with_doors(0).await
+}
+
+/// Starts a broker of its own with as many [`Kafka::doors`].
+pub async fn kafka_with_doors(doors: usize) -> Result<Kafka> {
     let folder = scratch::folder("kafka")?;
     let (port, controller) = (scratch::free_port()?, scratch::free_port()?);
+    let mut behind = Vec::with_capacity(doors);
+    for _ in 0..doors {
+        let inner = scratch::free_port()?;
+        behind.push((inner, Proxy::start(inner).await?));
+    }
     let properties = folder.path().join("server.properties");
+    let data = folder.path().join("data");
     std::fs::write(
         &properties,
-        settings(port, controller, &folder.path().join("data").to_string_lossy()),
+        settings(port, controller, &behind, &data.to_string_lossy()),
     )?;
 
     let libraries = tool::kafka_libraries()?;
@@ -49,6 +63,7 @@ pub async fn kafka() -> Result<Kafka> {
             args: all,
             env: vec![("KAFKA_JMX_OPTS", String::new())],
             user: None,
+            within: Vec::new(),
             stop: Signal::KILL,
             log: folder.path().join("kafka.log"),
         })
@@ -64,6 +79,7 @@ pub async fn kafka() -> Result<Kafka> {
     let process = Process::start(java("kafka.Kafka", &[&properties])?)?;
     let kafka = Kafka {
         bootstrap_servers: format!("127.0.0.1:{port}"),
+        doors: behind.into_iter().map(|(_, door)| door).collect(),
         port,
         process,
         _folder: folder,
@@ -82,6 +98,16 @@ impl Kafka {
     pub async fn start_again(&self) -> Result<()> {
         self.process.start_again()?;
         self.ready().await
+    }
+
+    /// Has the broker stand still, as on a machine that hangs, until [`Self::resume`].
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Has the broker go on after [`Self::pause`].
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
     }
 
     async fn ready(&self) -> Result<()> {
@@ -107,7 +133,7 @@ fn cluster_id() -> String {
     id
 }
 
-fn settings(port: u16, controller: u16, data: &str) -> String {
+fn settings(port: u16, controller: u16, doors: &[(u16, Proxy)], data: &str) -> String {
     let mut text = String::new();
     for (key, value) in [
         ("process.roles", "broker,controller"),
@@ -131,10 +157,16 @@ fn settings(port: u16, controller: u16, data: &str) -> String {
         let _ = writeln!(text, "{key}={value}");
     }
     let _ = writeln!(text, "controller.quorum.voters=1@127.0.0.1:{controller}");
-    let _ = writeln!(
-        text,
-        "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
-    );
-    let _ = writeln!(text, "advertised.listeners=PLAINTEXT://127.0.0.1:{port}");
+    let mut protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned();
+    let mut advertised = format!("PLAINTEXT://127.0.0.1:{port}");
+    let mut listeners = format!("{advertised},CONTROLLER://127.0.0.1:{controller}");
+    for (at, (inner, door)) in doors.iter().enumerate() {
+        let _ = write!(protocols, ",DOOR{at}:PLAINTEXT");
+        let _ = write!(advertised, ",DOOR{at}://{}", door.address());
+        let _ = write!(listeners, ",DOOR{at}://127.0.0.1:{inner}");
+    }
+    let _ = writeln!(text, "listener.security.protocol.map={protocols}");
+    let _ = writeln!(text, "listeners={listeners}");
+    let _ = writeln!(text, "advertised.listeners={advertised}");
     text
 }

@@ -15,6 +15,7 @@
 
 #[cfg(feature = "kubernetes")]
 mod api_server;
+mod disk;
 #[cfg(feature = "kubernetes")]
 pub mod helm;
 pub mod issuer;
@@ -26,6 +27,7 @@ mod postgres;
 mod process;
 mod program;
 mod prometheus;
+mod proxy;
 mod schema_registry;
 mod scratch;
 pub mod shared;
@@ -34,9 +36,10 @@ mod wait;
 
 #[cfg(feature = "kubernetes")]
 pub use api_server::{ApiServer, api_server, audited_api_server};
-pub use kafka::{Kafka, kafka};
-pub use postgres::{Database, Postgres, postgres};
+pub use kafka::{Kafka, kafka, kafka_with_doors};
+pub use postgres::{Database, Postgres, postgres, postgres_on_small_disk};
 pub use program::Program;
 pub use prometheus::{Prometheus, prometheus};
+pub use proxy::{Flow, Proxy};
 pub use schema_registry::{SchemaRegistry, schema_registry};
 pub use scratch::free_port;

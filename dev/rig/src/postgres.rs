@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::pki::Authority;
 use crate::process::{Process, Spec, User};
 use crate::{scratch, tool, wait};
@@ -30,6 +31,8 @@ pub struct Postgres {
     /// PEM file of the authority of the server's certificate, which is valid for 127.0.0.1 and localhost.
     pub ca_file: PathBuf,
     process: Process,
+    /// After the server's process: that ends first.
+    disk: Option<Disk>,
     bin: PathBuf,
     folder: TempDir,
 }
@@ -51,6 +54,15 @@ pub struct Database {
 
 /// Starts a server of its own; see [`crate::shared::postgres`] for one that costs its start only once.
 pub async fn postgres() -> Result<Postgres> {
+    start(None).await
+}
+
+/// Starts a server of its own on a disk of so many MiB, which can be filled: [`Postgres::fill_disk`].
+pub async fn postgres_on_small_disk(mebibytes: u32) -> Result<Postgres> {
+    start(Some(mebibytes)).await
+}
+
+async fn start(small_disk: Option<u32>) -> Result<Postgres> {
     let bin = tool::postgres_bin()?;
     let folder = scratch::folder("postgres")?;
     let user = unprivileged_user()?;
@@ -68,19 +80,32 @@ pub async fn postgres() -> Result<Postgres> {
         chown(&home, Some(user.uid), Some(user.gid)).context("give the database's folder to its user")?;
     }
 
+    let mut disk = None;
+    let mut data = home.join("data");
+    if let Some(mebibytes) = small_disk {
+        let mount = home.join("disk");
+        std::fs::create_dir(&mount)?;
+        let made = Disk::start(mount, mebibytes, user, folder.path().join("disk.log")).await?;
+        data = made.folder.join("data");
+        disk = Some(made);
+    }
+    let within = disk.as_ref().map(Disk::within).transpose()?.unwrap_or_default();
+    let data = data.to_string_lossy().into_owned();
+
     let spec = |name, program: &str, args: Vec<String>| Spec {
         name,
         program: bin.join(program),
         args,
         env: vec![("LC_ALL", "C.UTF-8".into()), ("TZ", "UTC".into())],
         user,
+        within: within.clone(),
         // Ends at once, with its children and its shared memory.
         stop: Signal::QUIT,
         log: folder.path().join("postgres.log"),
     };
     let file = |name: &str| home.join(name).to_string_lossy().into_owned();
     let initdb = [
-        format!("--pgdata={}", file("data")),
+        format!("--pgdata={data}"),
         format!("--username={SUPERUSER}"),
         format!("--pwfile={}", file("password")),
         "--auth=scram-sha-256".into(),
@@ -89,7 +114,7 @@ pub async fn postgres() -> Result<Postgres> {
     ];
     spec("initdb", "initdb", initdb.into()).run().await?;
     let port = scratch::free_port()?;
-    let mut args = vec!["-D".into(), file("data")];
+    let mut args = vec!["-D".into(), data];
     for setting in [
         "listen_addresses=127.0.0.1".into(),
         format!("port={port}"),
@@ -102,6 +127,10 @@ pub async fn postgres() -> Result<Postgres> {
     ] {
         args.extend(["-c".into(), setting]);
     }
+    if small_disk.is_some() {
+        // It should hold more than the log.
+        args.extend(["-c", "min_wal_size=32MB", "-c", "max_wal_size=96MB"].map(String::from));
+    }
     let process = Process::start(spec("PostgreSQL", "postgres", args))?;
     let pass_file = folder.path().join("pgpass");
     write_private(&pass_file, &format!("*:*:*:{SUPERUSER}:{password}\n"), None)?;
@@ -113,6 +142,7 @@ pub async fn postgres() -> Result<Postgres> {
         password,
         ca_file,
         process,
+        disk,
         bin,
         folder,
     };
@@ -186,6 +216,26 @@ impl Postgres {
     pub async fn start_again(&self) -> Result<()> {
         self.process.start_again()?;
         self.ready().await
+    }
+
+    /// Takes all that is free on the server's disk, if it has one of its own.
+    pub fn fill_disk(&self) -> Result<()> {
+        self.disk().and_then(Disk::fill)
+    }
+
+    /// Gives back what [`Self::fill_disk`] took; a server that has ended by it is started again.
+    pub async fn free_disk(&self) -> Result<()> {
+        self.disk()?.free()?;
+        if self.process.ended().is_some() {
+            self.process.start_again()?;
+        }
+        self.ready().await
+    }
+
+    fn disk(&self) -> Result<&Disk> {
+        self.disk
+            .as_ref()
+            .context("this server has no disk of its own: start it with postgres_on_small_disk")
     }
 
     async fn ready(&self) -> Result<()> {

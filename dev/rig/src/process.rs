@@ -30,6 +30,8 @@ pub(crate) struct Spec {
     pub(crate) env: Vec<(&'static str, String)>,
     /// `None`: the user of this process.
     pub(crate) user: Option<User>,
+    /// A command that starts it, with arguments; empty: none.
+    pub(crate) within: Vec<String>,
     /// The signal that ends it soonest without leaving anything behind.
     pub(crate) stop: Signal,
     /// Where its output goes.
@@ -51,7 +53,9 @@ impl Spec {
             .append(true)
             .open(&self.log)
             .with_context(|| format!("open {}", self.log.display()))?;
-        let mut command = Command::new("setpriv");
+        let mut words = self.within.iter().map(String::as_str).chain(["setpriv"]);
+        let mut command = Command::new(words.next().unwrap_or("setpriv"));
+        command.args(words);
         command.arg(format!("--pdeathsig={}", signal_name(self.stop)));
         if let Some(user) = self.user {
             command.args([format!("--reuid={}", user.uid), format!("--regid={}", user.gid)]);
@@ -117,6 +121,15 @@ impl Process {
     /// Kills the process at once, as a crash does; it can be started again.
     pub(crate) fn kill(&self) {
         self.end(Signal::KILL);
+    }
+
+    /// Sends a signal to the process, if it runs.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.lock().as_ref().map(Child::id);
+        if let Some(pid) = id.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+            // Fails only where it has ended.
+            let _ = kill_process(pid, signal);
+        }
     }
 
     /// Starts the process again after [`Self::kill`].

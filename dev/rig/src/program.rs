@@ -33,6 +33,7 @@ impl Program {
             args,
             env,
             user: None,
+            within: Vec::new(),
             stop: Signal::KILL,
             log,
         })?;
@@ -66,7 +67,22 @@ impl Program {
         self.process.kill();
     }
 
-    /// Starts it again after [`Self::kill`].
+    /// Asks it to end (SIGTERM).
+    pub fn terminate(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
+    /// Has it stand still, as on a machine that hangs, until [`Self::resume`].
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Has it go on after [`Self::pause`].
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// Starts it again after [`Self::kill`], or after it ended.
     pub fn start_again(&self) -> Result<()> {
         self.process.start_again()
     }

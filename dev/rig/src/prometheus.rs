@@ -49,6 +49,7 @@ pub async fn prometheus(targets: &[SocketAddr], rules: &Path) -> Result<Promethe
         ],
         env: Vec::new(),
         user: None,
+        within: Vec::new(),
         stop: Signal::KILL,
         log: folder.path().join("prometheus.log"),
     })?;

@@ -41,6 +41,7 @@ pub async fn schema_registry() -> Result<SchemaRegistry> {
             ("QUARKUS_MANAGEMENT_PORT", scratch::free_port()?.to_string()),
         ],
         user: None,
+        within: Vec::new(),
         stop: Signal::KILL,
         log: folder.path().join("registry.log"),
     })?;

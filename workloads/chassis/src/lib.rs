@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod audit;
+mod broken;
 pub mod cloudevents;
 pub mod codec;
 pub mod config;

@@ -19,7 +19,7 @@ use crate::identity::{KeyFileError, Verifier};
 use crate::metrics::Metrics;
 use crate::shutdown::{BACKGROUND, Shutdown};
 use crate::storage::{self, StorageError};
-use crate::{migrate, server};
+use crate::{broken, migrate, server};
 
 /// Names the instance, for example a pod.
 const INSTANCE_VARIABLE: &str = "POD_NAME";
@@ -151,6 +151,7 @@ impl Chassis {
         shutdown: Shutdown,
         migrations: &migrate::ServiceMigrations,
     ) -> Result<Self, RunError> {
+        broken::confess();
         let listener = bind("grpc.listen", config.grpc.listen).await?;
         let admin_listener = bind("admin.listen", config.admin.listen).await?;
         let admin_address = admin_listener.local_addr().unwrap_or(config.admin.listen);

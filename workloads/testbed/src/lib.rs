@@ -32,7 +32,7 @@ pub use requests::{order, scan};
 const ISSUER: &str = "https://issuer.test";
 const AUDIENCE: &str = "logistics";
 /// Partitions of each topic.
-const PARTITIONS: i32 = 6;
+pub const PARTITIONS: i32 = 6;
 
 /// A platform of its own.
 #[derive(Debug)]
@@ -199,6 +199,11 @@ impl Testbed {
         let (kafka, registry) =
             tokio::try_join!(dev_rig::shared::kafka(), dev_rig::shared::schema_registry())?;
         self.use_log(&kafka.bootstrap_servers).await?;
+        self.use_registry(registry).await
+    }
+
+    /// Makes the subjects in this registry, and uses it.
+    pub async fn use_registry(&mut self, registry: &'static dev_rig::SchemaRegistry) -> Result<()> {
         registry::register(&registry.url, &self.topic_prefix).await?;
         self.registry = Some(registry);
         Ok(())

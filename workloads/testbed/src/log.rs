@@ -1,5 +1,6 @@
 //! The event log, as a test sees it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -93,17 +94,64 @@ impl Log {
         .await?
     }
 
+    /// Deletes a topic.
+    pub async fn delete(&self, topic: &Topic) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = config(&self.bootstrap_servers).create()?;
+        let name = topic.full_name(&self.topic_prefix);
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        for result in admin.delete_topics(&[&name], &options).await? {
+            result.map_err(|(name, code)| anyhow::anyhow!("delete topic {name}: {code}"))?;
+        }
+        Ok(())
+    }
+
+    /// How many records of these topics a consumer group has not handled yet.
+    pub async fn lag(&self, group: &str, topics: &[Topic]) -> Result<i64> {
+        let (servers, group) = (self.bootstrap_servers.clone(), group.to_owned());
+        let names: Vec<String> = topics
+            .iter()
+            .map(|topic| topic.full_name(&self.topic_prefix))
+            .collect();
+        tokio::task::spawn_blocking(move || lag_blocking(&servers, &group, &names)).await?
+    }
+
     /// All records of a topic, partition by partition.
     pub async fn read(&self, topic: &Topic) -> Result<Vec<LogRecord>> {
+        self.read_from(topic, &HashMap::new()).await
+    }
+
+    /// The records of a topic from these offsets of its partitions on, partition by partition; from the beginning where
+    /// none is given.
+    pub async fn read_from(&self, topic: &Topic, offsets: &HashMap<i32, i64>) -> Result<Vec<LogRecord>> {
         let (servers, topic) = (
             self.bootstrap_servers.clone(),
             topic.full_name(&self.topic_prefix),
         );
-        tokio::task::spawn_blocking(move || read_blocking(&servers, &topic)).await?
+        let offsets = offsets.clone();
+        tokio::task::spawn_blocking(move || read_blocking(&servers, &topic, &offsets)).await?
     }
 }
 
-fn read_blocking(bootstrap: &str, topic: &str) -> Result<Vec<LogRecord>> {
+fn lag_blocking(bootstrap: &str, group: &str, topics: &[String]) -> Result<i64> {
+    let client: BaseConsumer = config(bootstrap).set("group.id", group).create()?;
+    let mut asked = TopicPartitionList::new();
+    for topic in topics {
+        let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
+        let found = metadata.topics().first().context("the topic is gone")?;
+        for partition in found.partitions() {
+            asked.add_partition(topic, partition.id());
+        }
+    }
+    let committed = client.committed_offsets(asked, TIMEOUT)?;
+    let mut lag = 0;
+    for one in committed.elements() {
+        let (begin, end) = client.fetch_watermarks(one.topic(), one.partition(), TIMEOUT)?;
+        lag += end - one.offset().to_raw().unwrap_or(begin).max(begin);
+    }
+    Ok(lag)
+}
+
+fn read_blocking(bootstrap: &str, topic: &str, offsets: &HashMap<i32, i64>) -> Result<Vec<LogRecord>> {
     let consumer: BaseConsumer = config(bootstrap)
         .set("group.id", "reader")
         .set("enable.auto.commit", "false")
@@ -118,9 +166,9 @@ fn read_blocking(bootstrap: &str, topic: &str) -> Result<Vec<LogRecord>> {
     for partition in partitions {
         let (_, end) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+        let mut next = offsets.get(&partition.id()).copied().unwrap_or_default();
+        list.add_partition_offset(topic, partition.id(), Offset::Offset(next))?;
         consumer.assign(&list)?;
-        let mut next = 0;
         while next < end {
             let message = consumer.poll(TIMEOUT).context("no record in time")??;
             next = message.offset() + 1;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::assignment::Assignment;
 use super::metrics::ConsumerMetrics;
 use super::{Handler, Record};
+use crate::broken;
 
 /// Most records in one batch, which is one transaction.
 const MAX_BATCH: usize = 256;
@@ -134,6 +135,9 @@ impl<H: Handler> Worker<H> {
             let Ok(permit) = self.permits.acquire().await else {
                 return;
             };
+            if broken::OFFSET_EARLY {
+                self.store_offsets(waiting);
+            }
             let started = Instant::now();
             let outcome = self.handler.handle(&batch).await;
             drop(permit);

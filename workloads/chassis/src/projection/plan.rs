@@ -86,6 +86,24 @@ pub(super) fn plan(last_seq: i64, parked: &[Candidate], batch: &[Candidate]) -> 
     plan
 }
 
+/// What a projection without `last_seq` does: whatever can be read is applied. For [`crate::broken`] only.
+pub(super) fn plan_without_last_seq(last_seq: i64, batch: &[Candidate]) -> Plan {
+    let mut plan = Plan {
+        last_seq,
+        ..Plan::default()
+    };
+    for one in batch {
+        match one.source {
+            Source::Batch(index) if one.poisoned => plan.park.push(index),
+            source => {
+                plan.apply.push((one.seq, source));
+                plan.last_seq = plan.last_seq.max(one.seq);
+            }
+        }
+    }
+    plan
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
