@@ -101,7 +101,7 @@ async fn work(cli: Cli) -> Result<bool> {
     };
     eprintln!("• the servers start …");
     let servers = Servers::start().await?;
-    let tell = |row: &Row| eprintln!("{row}");
+    let tell = |row: &Row| eprintln!("{row}  {} s", row.seconds);
     let mut report = Report {
         rows: run(&servers, &program(&cli.logistics)?, faults, extent, tell).await?,
         ..Report::default()

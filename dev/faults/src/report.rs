@@ -17,6 +17,8 @@ pub struct Row {
     pub fault: Fault,
     /// How often.
     pub injected: usize,
+    /// How long it took, in seconds.
+    pub seconds: u64,
     /// Whether all that was begun ended in time.
     pub settled: bool,
     /// What was found.

@@ -1,6 +1,7 @@
 //! One fault after the other, each with shipments of its own.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
@@ -50,6 +51,7 @@ async fn one(
     account: &str,
     extent: Extent,
 ) -> Result<Row> {
+    let begin = Instant::now();
     let times = fault.times().min(extent.most_times);
     let manner = Manner {
         rate: extent.rate,
@@ -81,6 +83,7 @@ async fn one(
     Ok(Row {
         fault,
         injected: injected.times,
+        seconds: begin.elapsed().as_secs(),
         settled,
         findings,
         refusals,
