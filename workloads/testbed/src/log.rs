@@ -1,6 +1,6 @@
 //! The event log, as a test sees it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -162,31 +162,44 @@ fn read_blocking(bootstrap: &str, topic: &str, offsets: &HashMap<i32, i64>) -> R
         .first()
         .context("the topic is gone")?
         .partitions();
-    let mut records = Vec::new();
+    // By partition: where its end is, for those that have something to be read.
+    let mut ends = BTreeMap::new();
+    let mut wanted = TopicPartitionList::new();
     for partition in partitions {
-        let (_, end) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
-        let mut list = TopicPartitionList::new();
-        let mut next = offsets.get(&partition.id()).copied().unwrap_or_default();
-        list.add_partition_offset(topic, partition.id(), Offset::Offset(next))?;
-        consumer.assign(&list)?;
-        while next < end {
-            let message = consumer.poll(TIMEOUT).context("no record in time")??;
-            next = message.offset() + 1;
-            records.push(LogRecord {
-                partition: message.partition(),
-                offset: message.offset(),
-                key: text(message.key()),
-                payload: message.payload().map(<[u8]>::to_vec),
-                headers: message
-                    .headers()
-                    .into_iter()
-                    .flat_map(|headers| headers.iter())
-                    .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
-                    .collect(),
-            });
+        let id = partition.id();
+        let (_, end) = consumer.fetch_watermarks(topic, id, TIMEOUT)?;
+        let begin = offsets.get(&id).copied().unwrap_or_default();
+        if begin < end {
+            ends.insert(id, end);
+            wanted.add_partition_offset(topic, id, Offset::Offset(begin))?;
         }
     }
-    Ok(records)
+    consumer.assign(&wanted)?;
+    let mut records: BTreeMap<i32, Vec<LogRecord>> = BTreeMap::new();
+    while !ends.is_empty() {
+        let message = consumer.poll(TIMEOUT).context("no record in time")??;
+        let (partition, offset) = (message.partition(), message.offset());
+        // Others may go on writing: what is behind the end of before is for the next reading.
+        let Some(end) = ends.get(&partition).copied() else {
+            continue;
+        };
+        if offset + 1 >= end {
+            ends.remove(&partition);
+        }
+        records.entry(partition).or_default().push(LogRecord {
+            partition,
+            offset,
+            key: text(message.key()),
+            payload: message.payload().map(<[u8]>::to_vec),
+            headers: message
+                .headers()
+                .into_iter()
+                .flat_map(|headers| headers.iter())
+                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+                .collect(),
+        });
+    }
+    Ok(records.into_values().flatten().collect())
 }
 
 fn text(bytes: Option<&[u8]>) -> String {

@@ -98,9 +98,11 @@ pub(super) async fn without_dead_letter_topics(scene: Scene<'_>, injected: &mut 
     let log = scene.site.testbed.log()?;
     let topics = [SHIPMENT_CREATED_DLQ, SHIPMENT_STATUS_CHANGED_DLQ];
     // Letters of before go with their topics: they are looked at first.
-    scene.site.settle().await?;
-    let findings = dead_letters(scene.site, &injected.foreign).await?;
-    anyhow::ensure!(findings.clean(), "dead letters: {:?}", findings.examples);
+    let told = until(Duration::from_secs(30), || async {
+        let findings = dead_letters(scene.site, &injected.foreign).await?;
+        Ok(findings.clean().then_some(()))
+    });
+    told.await?.context("dead letters are missing")?;
     injected.foreign.clear();
     for topic in &topics {
         log.delete(topic).await?;
