@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the services, once more with each mistake that the faults have to find, and injects the faults.
+# Builds the services for release, once more with each mistake that the faults have to find, and injects the faults.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,18 +9,17 @@ target=${CARGO_TARGET_DIR:-target}
 programs=$target/faults
 mkdir -p "$programs"
 
-build() {
-    echo "• building the services: $1 …" >&2
-    cargo build --quiet --package logistics "${@:2}"
-    install "$target/debug/logistics" "$programs/$1"
-}
-
+# A release refuses the mistakes: the broken builds are not optimised.
 broken=()
 for mistake in skip-last-seq offset-early claim-rows; do
-    build "$mistake" --features "broken-$mistake"
+    echo "• building the services: $mistake …" >&2
+    cargo build --quiet --package logistics --features "broken-$mistake"
+    install "$target/debug/logistics" "$programs/$mistake"
     broken+=(--broken "$mistake=$programs/$mistake")
 done
-# Last, so that no broken program is left where others look for the right one.
-build right
+echo "• building the services …" >&2
+# So that no broken program is left where others look for the right one.
+cargo build --quiet --package logistics
+cargo build --quiet --release --package logistics
 read -ra arguments <<<"${FAULTS_ARGS:-}"
-exec cargo run --quiet --package dev-faults -- --logistics "$programs/right" "${broken[@]}" "${arguments[@]}"
+exec cargo run --quiet --package dev-faults -- --logistics "$target/release/logistics" "${broken[@]}" "${arguments[@]}"

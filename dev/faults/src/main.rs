@@ -8,6 +8,8 @@ use clap::{Parser, ValueEnum};
 use dev_faults::{Extent, Fault, Mistake, Proof, Report, Row, Servers, run};
 
 const BROKEN_PROMISES: u8 = 3;
+/// Injections of each fault into a build that is broken on purpose: it is found out soon.
+const BROKEN_TIMES: usize = 3;
 
 const AFTER: &str = "\
 Exit codes:
@@ -37,6 +39,9 @@ struct Cli {
     /// Changes that are acknowledged for each fault, at least.
     #[arg(long, default_value_t = 4_200, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     changes: u32,
+    /// The same for each fault of a broken build.
+    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    broken_changes: u32,
     /// Requests a second, at most.
     #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(10..=10_000))]
     rate: u32,
@@ -105,6 +110,11 @@ async fn work(cli: Cli) -> Result<bool> {
     let mut report = Report {
         rows: run(&servers, &program(&cli.logistics)?, faults, extent, tell).await?,
         ..Report::default()
+    };
+    let extent = Extent {
+        changes: usize::try_from(cli.broken_changes)?,
+        most_times: cli.times.min(BROKEN_TIMES),
+        ..extent
     };
     for (mistake, path) in &cli.broken {
         eprintln!("• broken on purpose: {} …", mistake.title());
