@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use logistics_schemas::config::Encoding;
 use logistics_schemas::{Workload, topics};
 use serde::Serialize;
 use serde_json::Value;
@@ -42,6 +43,8 @@ struct WorkloadInput<'a> {
     resources: &'a Resources,
     kafka: (&'a str, Authority<'a>, &'a str),
     registry: (&'a str, Authority<'a>),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<Encoding>,
     database: (&'a str, u16, &'a str, Authority<'a>),
     auth: [&'a str; 4],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +105,7 @@ fn workload(valid: &ValidPlatform, workload: Workload) -> String {
             &valid.kafka.topic_prefix,
         ),
         registry: (&valid.registry.url, authority(&valid.registry.tls)),
+        encoding: Some(valid.registry.encoding).filter(|encoding| *encoding != Encoding::default()),
         database: (
             &valid.database.host,
             valid.database.port,
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_changes_pods_changes_the_revision() {
-        let cases: [(&str, Edit); 8] = [
+        let cases: [(&str, Edit); 9] = [
             ("version", |p| p.spec.version = "0.2.0".into()),
             ("repository", |p| {
                 p.spec.image.repository = "localhost/other".into();
@@ -212,6 +216,9 @@ mod tests {
             ("authority", |p| p.spec.kafka.tls.ca_config_map_ref = None),
             ("database", |p| p.spec.database.name = "other".into()),
             ("issuer", |p| p.spec.auth.issuer = "https://other".into()),
+            ("encoding", |p| {
+                p.spec.schema_registry.encoding = crate::api::Encoding::Json;
+            }),
             ("log level", |p| {
                 p.spec.observability.log_level = crate::api::LogLevel::Debug;
             }),

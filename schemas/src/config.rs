@@ -143,6 +143,26 @@ pub struct SchemaRegistry {
     pub url: String,
     /// How the registry is verified.
     pub tls: Tls,
+    /// How events are written; they are read in every encoding at any time. Default: Avro.
+    #[serde(default, skip_serializing_if = "Encoding::is_default")]
+    pub encoding: Encoding,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Encoding {
+    /// Avro in the registry's wire format.
+    #[default]
+    Avro,
+    /// JSON.
+    Json,
+}
+
+impl Encoding {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How a server is verified.

@@ -100,6 +100,20 @@ pub struct SchemaRegistry {
     /// Which changes of a schema the registry accepts. Default: BACKWARD.
     #[serde(default)]
     pub compatibility: Compatibility,
+    /// How events are written, from the next revision on; they are read in both encodings at any time. What is written as JSON
+    /// takes more room, and no registry checks it. Default: Avro.
+    #[serde(default)]
+    pub encoding: Encoding,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Encoding {
+    /// Avro in the registry's wire format.
+    #[default]
+    Avro,
+    /// JSON, for consumers that have no Avro.
+    Json,
 }
 
 /// Which changes of a schema a registry accepts.

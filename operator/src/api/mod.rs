@@ -17,8 +17,8 @@ mod text;
 mod workloads;
 
 pub use backing::{
-    Auth, CaRef, Compatibility, Credentials, Database, Jwks, JwksRef, Kafka, LocalRef, SchemaRegistry, Tls,
-    TlsMode, Topics,
+    Auth, CaRef, Compatibility, Credentials, Database, Encoding, Jwks, JwksRef, Kafka, LocalRef,
+    SchemaRegistry, Tls, TlsMode, Topics,
 };
 pub use crd::{definition, to_yaml};
 use kube::{CustomResource, KubeSchema};

@@ -55,6 +55,7 @@ pub(super) fn service_config(context: Context<'_>, workload: Workload) -> String
         schema_registry: file::SchemaRegistry {
             url: valid.registry.url.clone(),
             tls: tls(&valid.registry.tls, Authority::Registry),
+            encoding: valid.registry.encoding,
         },
         auth: file::Auth {
             issuer: valid.auth.issuer.clone(),

@@ -1,5 +1,7 @@
 //! Checks of what the platform stands on.
 
+use logistics_schemas::config::Encoding;
+
 use super::platform::{ValidAuth, ValidDatabase, ValidKafka, ValidRegistry, ValidTls};
 use super::{Findings, scalar};
 use crate::api;
@@ -56,6 +58,10 @@ pub(super) fn registry(registry: &api::SchemaRegistry, findings: &mut Findings) 
             .to_owned(),
         tls,
         compatibility: registry.compatibility,
+        encoding: match registry.encoding {
+            api::Encoding::Avro => Encoding::Avro,
+            api::Encoding::Json => Encoding::Json,
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use logistics_schemas::Workload;
-use logistics_schemas::config::{LogLevel, PlatformIdentity};
+use logistics_schemas::config::{Encoding, LogLevel, PlatformIdentity};
 
 use super::network::{self, ValidNetworkPolicy};
 use super::workload::{self, ValidWorkload, ValidWorkloads};
@@ -115,6 +115,8 @@ pub struct ValidRegistry {
     pub tls: ValidTls,
     /// Which changes are accepted.
     pub compatibility: Compatibility,
+    /// How events are written.
+    pub encoding: Encoding,
 }
 
 /// The database.

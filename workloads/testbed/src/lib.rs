@@ -18,7 +18,7 @@ use logistics_chassis::migrate::{self, MigrateError, ServiceMigrations};
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
 use logistics_schemas::config::{
-    Auth, Database, Kafka, Listener, LogLevel, MigrateConfig, PlatformIdentity, SchemaRegistry,
+    Auth, Database, Encoding, Kafka, Listener, LogLevel, MigrateConfig, PlatformIdentity, SchemaRegistry,
     ServiceConfig, ServiceRole, Streams, Tls, TlsMode,
 };
 use logistics_schemas::{Workload, topics};
@@ -142,6 +142,7 @@ impl Testbed {
                     .registry
                     .map_or_else(|| format!("http://{}", absent()), |registry| registry.url.clone()),
                 tls: plain(),
+                encoding: Encoding::default(),
             },
             auth: Auth {
                 issuer: ISSUER.to_owned(),

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
-use logistics_schemas::config::SchemaRegistry;
+use logistics_schemas::config::{self, SchemaRegistry};
 use logistics_schemas::topics::Topic;
 use sqlx::PgPool;
 
@@ -146,6 +146,8 @@ pub struct Codec {
     topics: HashMap<&'static str, Arc<Own>>,
     writers: Arc<RwLock<HashMap<u32, Arc<Writer>>>>,
     seen: Option<Seen>,
+    /// Whether JSON is written though the ids are known.
+    json: bool,
     metrics: CodecMetrics,
 }
 
@@ -213,6 +215,8 @@ impl Codec {
         for own in codec.topics.values() {
             if let Some(id) = codec.remembered(own).await {
                 codec.set(own, id);
+            } else if codec.json {
+                // It is needed for reading only: the lookup asks for it.
             } else if let Some(id) = lookup::first_id(&codec.registry, own, deadline).await {
                 codec.learn(own, id).await;
             }
@@ -250,6 +254,7 @@ impl Codec {
             topics: own,
             writers: Arc::default(),
             seen,
+            json: config.encoding == config::Encoding::Json,
             metrics,
         })
     }
@@ -297,11 +302,11 @@ impl Codec {
         }
     }
 
-    /// The record's value: Avro, or JSON where the schema's id was never seen.
+    /// The record's value: Avro, or JSON where the configuration says so or the schema's id was never seen.
     pub fn encode<E: Event>(&self, event: &E) -> Result<Encoded, EncodeError> {
         let topic = E::TOPIC.name;
         let own = self.topics.get(topic).ok_or(EncodeError::UnknownTopic(topic))?;
-        let encoded = match own.id() {
+        let encoded = match own.id().filter(|_| !self.json) {
             Some(id) => {
                 let datum = encode_datum(&own.schema, event).map_err(|source| EncodeError::Avro {
                     topic,

@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 pub enum Encoding {
     /// Avro in the registry's wire format.
     Avro,
-    /// JSON: the fallback while the registry never told a schema's id.
+    /// JSON: where the configuration says so, and the fallback while the registry never told a schema's id.
     Json,
 }
 

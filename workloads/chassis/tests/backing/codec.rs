@@ -11,7 +11,7 @@ use logistics_chassis::codec::{
     Codec, CodecMetrics, DecodeError, Encoding, Location, Lookup, ShipmentCreated,
 };
 use logistics_schemas::Workload;
-use logistics_schemas::config::{SchemaRegistry, Tls, TlsMode};
+use logistics_schemas::config::{self, SchemaRegistry, Tls, TlsMode};
 use logistics_schemas::topics::SHIPMENT_CREATED;
 use logistics_testbed::{Testbed, eventually};
 use sqlx::PgPool;
@@ -67,6 +67,7 @@ fn plain(url: &str) -> SchemaRegistry {
             mode: TlsMode::Disabled,
             ca_file: None,
         },
+        encoding: config::Encoding::Avro,
     }
 }
 
@@ -146,6 +147,33 @@ async fn open(config: &SchemaRegistry, pool: &PgPool) -> Result<(Codec, Lookup)>
 /// The id that a value in Avro names.
 fn id_of(value: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(value.get(1..5)?.try_into().ok()?))
+}
+
+/// Who asks for JSON gets it, and reads what others write.
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_written_where_it_is_asked_for_and_avro_is_read() -> Result<()> {
+    let testbed = Testbed::database_only().await?;
+    let pool = pool(&testbed).await?;
+    let registry = dev_rig::schema_registry().await?;
+    let avro = plain(&registry.url);
+    let json = SchemaRegistry {
+        encoding: config::Encoding::Json,
+        ..avro.clone()
+    };
+    register(&registry.url, SHIPMENT_CREATED.schema.context("no schema")?).await?;
+    let (writes_avro, _) = open(&avro, &pool).await?;
+    let (writes_json, _) = open(&json, &pool).await?;
+    let (first, second) = (writes_avro.encode(&event())?, writes_json.encode(&event())?);
+    assert_eq!(
+        (first.encoding, second.encoding),
+        (Encoding::Avro, Encoding::Json)
+    );
+    for codec in [&writes_avro, &writes_json] {
+        for value in [&first.bytes, &second.bytes] {
+            assert_eq!(codec.decode::<ShipmentCreated>(value).await?, event());
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
