@@ -14,8 +14,8 @@ const HEAD: &str = "\
 # gRPC reference
 
 Written by `make contracts` from the protos in `schemas/proto`; changes here are lost. Who may call, and what each status
-means: [workloads.md](workloads.md#callers). How clients spread their calls: [clients.md](clients.md). Every call needs
-`authorization: Bearer <JWT>`. A field of a response may be added at any time; numbers and types never change.
+means: [workloads.md](workloads.md#callers). How clients spread their calls: [clients.md](clients.md). Every call that does not say
+otherwise needs `authorization: Bearer <JWT>`. A field of a response may be added at any time; numbers and types never change.
 ";
 const OURS: &str = "logistics/";
 /// The annotation of a method with its HTTP route.
@@ -78,6 +78,8 @@ fn write_service(
         writeln!(text, "| HTTP, where a gateway transcodes | `{route}` |")?;
         let repeatable = if has_no_side_effects(&method) {
             "yes: it changes nothing"
+        } else if method.is_client_streaming() {
+            "as a whole, with the same `idempotency_key` in each message"
         } else if method.input().get_field_by_name("idempotency_key").is_some() {
             "with the same `idempotency_key`"
         } else {

@@ -3,10 +3,14 @@
 
 pub mod anomaly;
 pub mod book;
+pub mod delay;
 pub mod effect;
 pub mod eta;
 pub mod history;
 pub mod journey;
+pub mod ledger;
+mod names;
+pub mod number;
 pub mod quantile;
 pub mod risk;
 pub mod scope;

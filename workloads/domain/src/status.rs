@@ -1,10 +1,9 @@
-//! The status machine of a shipment.
-//!
-//! Carriers report late, early and twice. Every report is kept; it moves the status only when it says what *happened*,
-//! is not older than the newest report that moved it, and is a legal step.
+//! The statuses of a shipment, which may follow which, and what may be said of them.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use crate::names::UnknownName;
+use crate::names::by_name;
 
 /// The state of a shipment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,7 +77,7 @@ const TRANSITIONS: [(Status, &[Status]); 11] = [
 ];
 
 /// What an exception may always end in, whatever came before it.
-const OUT_OF_EXCEPTION: [Status; 2] = [Returning, Lost];
+pub(crate) const OUT_OF_EXCEPTION: [Status; 2] = [Returning, Lost];
 
 impl Status {
     /// All statuses.
@@ -123,7 +122,7 @@ impl Status {
     }
 
     /// The legal next statuses. Empty for a terminal status, and for [`Exception`], whose next depend on
-    /// [`State::before_exception`]: ask [`State::allows`].
+    /// [`State::before_exception`](crate::ledger::State): ask [`State::allows`](crate::ledger::State::allows).
     #[must_use]
     pub fn next(self) -> &'static [Self] {
         TRANSITIONS
@@ -137,32 +136,6 @@ impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// A name that is no status, classifier or disposition.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is no {what}; known are {known}")]
-pub struct UnknownName {
-    what: &'static str,
-    value: String,
-    known: String,
-}
-
-/// Finds the value with this name, or says which names there are.
-fn by_name<T: Copy>(
-    what: &'static str,
-    all: &[T],
-    name_of: fn(T) -> &'static str,
-    value: &str,
-) -> Result<T, UnknownName> {
-    all.iter()
-        .copied()
-        .find(|one| name_of(*one) == value)
-        .ok_or_else(|| UnknownName {
-            what,
-            value: value.chars().take(40).collect(),
-            known: all.iter().map(|one| name_of(*one)).collect::<Vec<_>>().join(", "),
-        })
 }
 
 impl std::str::FromStr for Status {
@@ -214,11 +187,11 @@ impl std::str::FromStr for Classifier {
 pub enum Disposition {
     /// It moved the status.
     Applied,
-    /// Older than the newest report that moved the status.
+    /// Older than the newest report that counts. It has its place in the order of occurrence.
     Late,
-    /// No legal step.
+    /// No legal step from what is known of the time before it.
     Conflict,
-    /// Planned or estimated: says nothing of what is.
+    /// Says nothing of the status: planned, estimated, a delay, a retraction, an assignment.
     Informational,
 }
 
@@ -246,87 +219,50 @@ impl std::str::FromStr for Disposition {
     }
 }
 
-/// What the status machine remembers of a shipment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    /// The status.
-    pub status: Status,
-    /// `occurred_at` of the newest report that moved the status; `None` while it is only ordered.
-    pub newest_applied: Option<DateTime<Utc>>,
-    /// The status before the exception; `Some` exactly while the status is [`Status::Exception`].
-    pub before_exception: Option<Status>,
+/// What an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Kind {
+    /// Something that was observed of the shipment.
+    #[default]
+    Scan,
+    /// What its account has ordered: the shipment itself, its cancellation, its return.
+    Order,
+    /// The shipment is delayed, or is not any more.
+    Delay,
+    /// An earlier event is taken back.
+    Retraction,
+    /// Somebody is to carry it.
+    Assignment,
 }
 
-/// Something reported of a shipment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// The status it reports.
-    pub status: Status,
-    /// Whether it happened.
-    pub classifier: Classifier,
-    /// When.
-    pub occurred_at: DateTime<Utc>,
-}
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [
+        Self::Scan,
+        Self::Order,
+        Self::Delay,
+        Self::Retraction,
+        Self::Assignment,
+    ];
 
-/// What became of a report, and the state afterwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// What became of it.
-    pub disposition: Disposition,
-    /// The state afterwards: the same as before unless the disposition is [`Disposition::Applied`].
-    pub state: State,
-}
-
-impl State {
-    /// The state of a new shipment.
-    pub const CREATED: Self = Self {
-        status: Created,
-        newest_applied: None,
-        before_exception: None,
-    };
-
-    /// Whether `next` is a legal step from here.
-    ///
-    /// Out of an exception, the former status may be resumed, and so may whatever was legal from it: the scan that
-    /// says "out for delivery" also says that the trouble is over. Cancelling therefore stays possible only when the
-    /// exception came before pickup.
+    /// The name on the wire.
     #[must_use]
-    pub fn allows(&self, next: Status) -> bool {
-        match (self.status, self.before_exception) {
-            (Exception, _) if next == Exception => false,
-            (Exception, Some(before)) => {
-                next == before || before.next().contains(&next) || OUT_OF_EXCEPTION.contains(&next)
-            }
-            (status, _) => status.next().contains(&next),
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scan => "SCAN",
+            Self::Order => "ORDER",
+            Self::Delay => "DELAY",
+            Self::Retraction => "RETRACTION",
+            Self::Assignment => "ASSIGNMENT",
         }
     }
 }
 
-/// Decides what becomes of a report. Of two reports with the same time, the one recorded later counts as newer.
-#[must_use]
-pub fn decide(state: &State, report: &Report) -> Decision {
-    let unmoved = |disposition| Decision {
-        disposition,
-        state: *state,
-    };
-    if report.classifier != Classifier::Actual {
-        return unmoved(Disposition::Informational);
-    }
-    if state
-        .newest_applied
-        .is_some_and(|newest| report.occurred_at < newest)
-    {
-        return unmoved(Disposition::Late);
-    }
-    if !state.allows(report.status) {
-        return unmoved(Disposition::Conflict);
-    }
-    Decision {
-        disposition: Disposition::Applied,
-        state: State {
-            status: report.status,
-            newest_applied: Some(report.occurred_at),
-            before_exception: (report.status == Exception).then_some(state.status),
-        },
+impl std::str::FromStr for Kind {
+    type Err = UnknownName;
+
+    fn from_str(value: &str) -> Result<Self, UnknownName> {
+        by_name("kind of event", &Self::ALL, Self::as_str, value)
     }
 }

@@ -1,12 +1,13 @@
-//! The status machine: its table in the words of the domain, and what no sequence of reports may do.
+//! The status machine: its table in the words of the domain, and where sequences of scans end that come in order.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use logistics_domain::delay::DelayReason;
+use logistics_domain::ledger::{Decision, Fact, Report, State};
 use logistics_domain::status::Status::{
     AttemptFailed, AvailableForPickup, Cancelled, Created, Delivered, Exception, InTransit, Lost,
     OutForDelivery, PickedUp, Returned, Returning,
 };
-use logistics_domain::status::{Classifier, Decision, Disposition, Report, State, Status, decide};
-use proptest::prelude::*;
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 
 fn at(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
@@ -14,7 +15,7 @@ fn at(minute: i64) -> DateTime<Utc> {
 
 fn actual(status: Status, minute: i64) -> Report {
     Report {
-        status,
+        fact: Fact::Status(status),
         classifier: Classifier::Actual,
         occurred_at: at(minute),
     }
@@ -27,7 +28,7 @@ fn replay(statuses: &[Status]) -> Decision {
         state: State::CREATED,
     };
     statuses.iter().zip(1..).fold(start, |last, (status, minute)| {
-        decide(&last.state, &actual(*status, minute))
+        last.state.decide(&actual(*status, minute)).unwrap()
     })
 }
 
@@ -183,18 +184,11 @@ fn sequences_end_as_people_expect() {
 }
 
 #[test]
-fn an_older_scan_is_late_even_when_it_would_be_legal() {
-    let moved = decide(&State::CREATED, &actual(InTransit, 10)).state;
-    let late = decide(&moved, &actual(OutForDelivery, 9));
-    assert_eq!(
-        late,
-        Decision {
-            disposition: Disposition::Late,
-            state: moved
-        }
-    );
-    let same_time = decide(&moved, &actual(OutForDelivery, 10));
-    assert_eq!(same_time.disposition, Disposition::Applied);
+fn only_what_is_newer_is_decided_from_the_state_alone() {
+    let moved = State::CREATED.decide(&actual(InTransit, 10)).unwrap().state;
+    assert_eq!(moved.decide(&actual(OutForDelivery, 9)), None);
+    assert_eq!(moved.decide(&actual(OutForDelivery, 10)), None);
+    assert!(moved.decide(&actual(OutForDelivery, 11)).is_some());
 }
 
 #[test]
@@ -204,7 +198,7 @@ fn plans_and_estimates_move_nothing() {
             classifier,
             ..actual(InTransit, 1)
         };
-        let decision = decide(&State::CREATED, &report);
+        let decision = State::CREATED.decide(&report).unwrap();
         assert_eq!(
             decision,
             Decision {
@@ -220,6 +214,12 @@ fn names_round_trip_and_a_wrong_one_lists_the_right_ones() {
     for status in Status::ALL {
         assert_eq!(status.as_str().parse::<Status>(), Ok(status));
     }
+    for kind in Kind::ALL {
+        assert_eq!(kind.as_str().parse::<Kind>(), Ok(kind));
+    }
+    for reason in DelayReason::ALL {
+        assert_eq!(reason.as_str().parse::<DelayReason>(), Ok(reason));
+    }
     let error = "FLYING".parse::<Status>().unwrap_err().to_string();
     assert!(
         error.starts_with("\"FLYING\" is no status; known are CREATED, PICKED_UP"),
@@ -227,51 +227,18 @@ fn names_round_trip_and_a_wrong_one_lists_the_right_ones() {
     );
 }
 
-prop_compose! {
-    fn reports()(all in prop::collection::vec((0..12_usize, 0..3_usize, 0..40_i64), 0..60)) -> Vec<Report> {
-        all.into_iter()
-            .map(|(status, classifier, minute)| Report {
-                status: Status::ALL[status],
-                classifier: Classifier::ALL[classifier],
-                occurred_at: at(minute),
-            })
-            .collect()
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_sequence_reaches_an_illegal_state(reports in reports()) {
-        let mut state = State::CREATED;
-        for report in &reports {
-            let decision = decide(&state, report);
-            if decision.disposition == Disposition::Applied {
-                prop_assert!(state.allows(decision.state.status));
-                prop_assert!(!state.status.is_terminal());
-                prop_assert_eq!(decision.state.status, report.status);
-            } else {
-                prop_assert_eq!(decision.state, state);
-            }
-            prop_assert!(decision.state.newest_applied >= state.newest_applied, "time went backwards");
-            prop_assert_eq!(decision.state.before_exception.is_some(), decision.state.status == Exception);
-            prop_assert_ne!(decision.state.before_exception, Some(Exception));
-            state = decision.state;
-        }
-    }
-
-    #[test]
-    fn a_replay_ends_in_the_same_state(reports in reports()) {
-        let run = || reports.iter().fold(State::CREATED, |state, report| decide(&state, report).state);
-        prop_assert_eq!(run(), run());
-    }
-
-    #[test]
-    fn a_redelivered_report_changes_nothing_but_checkpoints(reports in reports()) {
-        let mut state = State::CREATED;
-        for report in &reports {
-            state = decide(&state, report).state;
-            let again = decide(&state, report);
-            prop_assert_eq!(again.state, state);
-        }
+/// The users' table says what the code does.
+#[test]
+fn the_table_in_the_documentation_is_current() {
+    let text = include_str!("../../../docs/workloads.md");
+    for status in Status::ALL.into_iter().filter(|status| !status.next().is_empty()) {
+        let start = format!("| `{status}` |");
+        let row = text.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+        let next: Vec<_> = status.next().iter().map(|next| format!("`{next}`")).collect();
+        assert_eq!(
+            row.trim().trim_end_matches('|').trim(),
+            next.join(", "),
+            "{status}"
+        );
     }
 }

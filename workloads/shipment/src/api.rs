@@ -1,14 +1,15 @@
 //! The gRPC service: takes a request apart, lets the writer or the store do it, and answers.
 
+use chrono::Utc;
 use logistics_chassis::errors::ServiceError;
 use logistics_chassis::identity::Principal;
 use logistics_schemas::grpc::logistics::shipment::v1 as proto;
 use logistics_schemas::grpc::logistics::shipment::v1::shipment_service_server::ShipmentService;
 use sqlx::PgPool;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::write::Writer;
-use crate::{page, request, store};
+use crate::{many, page, request, store};
 
 /// The service.
 #[derive(Debug)]
@@ -34,6 +35,27 @@ impl ShipmentService for Api {
             .create(Principal::of(&request)?, request.get_ref())
             .await?;
         Ok(Response::new(answer))
+    }
+
+    async fn create_shipments(
+        &self,
+        request: Request<Streaming<proto::CreateShipmentsRequest>>,
+    ) -> Result<Response<proto::CreateShipmentsResponse>, Status> {
+        let principal = Principal::of(&request)?.clone();
+        let answer = many::create(&self.writer, &principal, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn find_shipment(
+        &self,
+        request: Request<proto::FindShipmentRequest>,
+    ) -> Result<Response<proto::FindShipmentResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        let wanted = request::find(request.get_ref(), Utc::now())?;
+        let shipment = store::find(&self.pool, &wanted, &principal.account_id).await?;
+        Ok(Response::new(proto::FindShipmentResponse {
+            shipment: Some(shipment.to_proto()),
+        }))
     }
 
     async fn get_shipment(
@@ -63,6 +85,61 @@ impl ShipmentService for Api {
         let answer = self
             .writer
             .record(Principal::of(&request)?, request.get_ref())
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn record_delivery(
+        &self,
+        request: Request<proto::RecordDeliveryRequest>,
+    ) -> Result<Response<proto::RecordDeliveryResponse>, Status> {
+        let answer = self
+            .writer
+            .record_delivery(Principal::of(&request)?, request.get_ref())
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn report_delay(
+        &self,
+        request: Request<proto::ReportDelayRequest>,
+    ) -> Result<Response<proto::ReportDelayResponse>, Status> {
+        let answer = self
+            .writer
+            .report_delay(Principal::of(&request)?, request.get_ref())
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn retract_event(
+        &self,
+        request: Request<proto::RetractEventRequest>,
+    ) -> Result<Response<proto::RetractEventResponse>, Status> {
+        let answer = self
+            .writer
+            .retract(Principal::of(&request)?, request.get_ref())
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn return_shipment(
+        &self,
+        request: Request<proto::ReturnShipmentRequest>,
+    ) -> Result<Response<proto::ReturnShipmentResponse>, Status> {
+        let answer = self
+            .writer
+            .send_back(Principal::of(&request)?, request.get_ref())
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn assign_shipment(
+        &self,
+        request: Request<proto::AssignShipmentRequest>,
+    ) -> Result<Response<proto::AssignShipmentResponse>, Status> {
+        let answer = self
+            .writer
+            .assign(Principal::of(&request)?, request.get_ref())
             .await?;
         Ok(Response::new(answer))
     }

@@ -1,13 +1,15 @@
 //! Decides what a request does to a shipment. Pure: the clock and fresh ids come in.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use logistics_chassis::errors::ServiceError;
 use logistics_chassis::identity::Principal;
-use logistics_domain::status::{Classifier, Disposition, Report, State, Status, decide};
+use logistics_domain::ledger::{Fact, Report, State};
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use uuid::Uuid;
 
+use crate::history::History;
 use crate::model::{Change, Event, Order, Shipment};
-use crate::request::{Cancellation, Scan};
+use crate::request::{Assignment, Instruction, Retraction, Scan};
 
 /// Who does it, and when; `event_id` is fresh.
 #[derive(Clone, Copy, Debug)]
@@ -17,198 +19,221 @@ pub(crate) struct Act<'a> {
     pub(crate) event_id: Uuid,
 }
 
+impl Act<'_> {
+    /// An event that says nothing yet of a shipment with this status.
+    fn event(&self, seq: i64, kind: Kind, status: Status) -> Event {
+        Event {
+            id: self.event_id,
+            seq,
+            kind,
+            reported: status,
+            classifier: Classifier::Actual,
+            disposition: Disposition::Informational,
+            occurred_at: self.now,
+            recorded_at: self.now,
+            location: None,
+            reason: String::new(),
+            actor: self.principal.subject.clone(),
+            retracts: None,
+            notice: None,
+            proof: None,
+            assignee: String::new(),
+        }
+    }
+}
+
+/// The shipment with its next event.
+fn next(shipment: Shipment, state: State, event: Event) -> Change {
+    Change {
+        shipment: Shipment {
+            state,
+            seq: event.seq,
+            updated_at: event.recorded_at,
+            ..shipment
+        },
+        event,
+    }
+}
+
 pub(crate) fn create(order: Order, shipment_id: Uuid, act: Act<'_>) -> Change {
+    let event = Event {
+        disposition: Disposition::Applied,
+        location: Some(order.origin.clone()),
+        ..act.event(1, Kind::Order, Status::Created)
+    };
     let shipment = Shipment {
         id: shipment_id,
         account_id: act.principal.account_id.clone(),
         created_by: act.principal.subject.clone(),
         order,
         state: State::CREATED,
-        seq: 1,
+        assignee: String::new(),
+        seq: event.seq,
         created_at: act.now,
         updated_at: act.now,
-    };
-    let event = Event {
-        id: act.event_id,
-        seq: shipment.seq,
-        reported: Status::Created,
-        classifier: Classifier::Actual,
-        disposition: Disposition::Applied,
-        occurred_at: act.now,
-        recorded_at: act.now,
-        location: Some(shipment.order.origin.clone()),
-        reason: String::new(),
-        actor: act.principal.subject.clone(),
     };
     Change { shipment, event }
 }
 
-/// A scan is always kept; whether it moves the status is in its disposition.
-pub(crate) fn record(shipment: Shipment, scan: Scan, act: Act<'_>) -> Change {
-    let decision = decide(&shipment.state, &scan.report);
+/// A scan is always kept; what it does to the status is in its disposition. What is not newer than all before needs the
+/// history.
+pub(crate) fn record(
+    shipment: Shipment,
+    history: Option<&History>,
+    scan: Scan,
+    act: Act<'_>,
+) -> Result<Change, ServiceError> {
     let seq = shipment.seq + 1;
-    Change {
-        event: Event {
-            id: act.event_id,
-            seq,
-            reported: scan.report.status,
-            classifier: scan.report.classifier,
-            disposition: decision.disposition,
-            occurred_at: scan.report.occurred_at,
-            recorded_at: act.now,
-            location: scan.location,
-            reason: scan.reason,
-            actor: act.principal.subject.clone(),
-        },
-        shipment: Shipment {
-            state: decision.state,
-            seq,
-            updated_at: act.now,
-            ..shipment
-        },
-    }
+    let decision = match shipment.state.decide(&scan.report) {
+        Some(decision) => decision,
+        None => known(history)?.ledger().decide(seq, &scan.report),
+    };
+    let (kind, reported, notice) = match scan.report.fact {
+        Fact::Status(status) => (Kind::Scan, status, None),
+        Fact::Delay(notice) => (Kind::Delay, decision.state.status, notice),
+    };
+    let event = Event {
+        classifier: scan.report.classifier,
+        disposition: decision.disposition,
+        occurred_at: scan.report.occurred_at,
+        location: scan.location,
+        reason: scan.reason,
+        notice,
+        proof: scan.proof,
+        ..act.event(seq, kind, reported)
+    };
+    Ok(next(shipment, decision.state, event))
 }
 
 /// A cancellation is an order, not an observation: what cannot be cancelled is left as it is.
 pub(crate) fn cancel(
     shipment: Shipment,
-    cancellation: Cancellation,
+    instruction: Instruction,
     act: Act<'_>,
 ) -> Result<Change, ServiceError> {
-    let status = shipment.state.status;
     if !shipment.state.allows(Status::Cancelled) {
+        return Err(refused(
+            "NOT_CANCELLABLE",
+            &shipment,
+            "only one that has not been picked up can be cancelled",
+        ));
+    }
+    order(shipment, Status::Cancelled, instruction, act)
+}
+
+/// So is a return.
+pub(crate) fn send_back(
+    shipment: Shipment,
+    instruction: Instruction,
+    act: Act<'_>,
+) -> Result<Change, ServiceError> {
+    if !shipment.state.allows(Status::Returning) {
+        return Err(refused(
+            "NOT_RETURNABLE",
+            &shipment,
+            "only one that the carrier has and is not just delivering can be sent back",
+        ));
+    }
+    order(shipment, Status::Returning, instruction, act)
+}
+
+/// It takes effect now, whatever times scans have claimed.
+fn order(
+    shipment: Shipment,
+    status: Status,
+    instruction: Instruction,
+    act: Act<'_>,
+) -> Result<Change, ServiceError> {
+    let after = |seen: DateTime<Utc>| act.now.max(seen + TimeDelta::microseconds(1));
+    let report = Report {
+        fact: Fact::Status(status),
+        classifier: Classifier::Actual,
+        occurred_at: shipment.state.newest_seen.map_or(act.now, after),
+    };
+    let scan = Scan {
+        shipment_id: instruction.shipment_id,
+        report,
+        location: None,
+        reason: instruction.reason,
+        proof: None,
+    };
+    let mut change = record(shipment, None, scan, act)?;
+    change.event.kind = Kind::Order;
+    Ok(change)
+}
+
+/// Takes an event back. Both stay; the shipment is where it would be without it.
+pub(crate) fn retract(
+    shipment: Shipment,
+    history: Option<&History>,
+    retraction: Retraction,
+    act: Act<'_>,
+) -> Result<Change, ServiceError> {
+    let history = known(history)?;
+    let id = retraction.event_id;
+    let retracted = history.find(id).ok_or_else(|| ServiceError::NotFound {
+        what: "event",
+        id: id.to_string(),
+    })?;
+    let why_not = match retracted.kind {
+        _ if history.is_retracted(id) => Some("it was taken back before"),
+        _ if retracted.seq == 1 => Some("it is the shipment's creation; cancel the shipment instead"),
+        Kind::Retraction => Some("it is a retraction; record the event again instead"),
+        Kind::Assignment => Some("it is an assignment; assign the shipment again instead"),
+        Kind::Scan | Kind::Order | Kind::Delay => None,
+    };
+    if let Some(why) = why_not {
         return Err(ServiceError::Precondition {
-            reason: "NOT_CANCELLABLE",
-            message: format!(
-                "the shipment is {status}; only one that has not been picked up can be cancelled"
-            ),
+            reason: "NOT_RETRACTABLE",
+            message: format!("event {id} cannot be taken back: {why}"),
         });
     }
-    // It takes effect now, whatever times scans have claimed.
-    let occurred_at = shipment
-        .state
-        .newest_applied
-        .map_or(act.now, |newest| newest.max(act.now));
-    let scan = Scan {
-        shipment_id: cancellation.shipment_id,
-        report: Report {
-            status: Status::Cancelled,
-            classifier: Classifier::Actual,
-            occurred_at,
-        },
-        location: None,
-        reason: cancellation.reason,
+    let mut ledger = history.ledger();
+    ledger.retract(retracted.seq);
+    let event = Event {
+        classifier: retracted.classifier,
+        reason: retraction.reason,
+        retracts: Some(id),
+        ..act.event(shipment.seq + 1, Kind::Retraction, retracted.reported)
     };
-    Ok(record(shipment, scan, act))
+    Ok(next(shipment, ledger.state(), event))
+}
+
+pub(crate) fn assign(
+    shipment: Shipment,
+    assignment: Assignment,
+    act: Act<'_>,
+) -> Result<Change, ServiceError> {
+    let state = shipment.state;
+    if state.status.is_terminal() {
+        return Err(refused(
+            "NOT_ASSIGNABLE",
+            &shipment,
+            "nobody has to carry it any more",
+        ));
+    }
+    let event = Event {
+        assignee: assignment.assignee.clone(),
+        ..act.event(shipment.seq + 1, Kind::Assignment, state.status)
+    };
+    let shipment = Shipment {
+        assignee: assignment.assignee,
+        ..shipment
+    };
+    Ok(next(shipment, state, event))
+}
+
+fn refused(reason: &'static str, shipment: &Shipment, why: &str) -> ServiceError {
+    let status = shipment.state.status;
+    ServiceError::Precondition {
+        reason,
+        message: format!("the shipment is {status}; {why}"),
+    }
+}
+
+fn known(history: Option<&History>) -> Result<&History, ServiceError> {
+    history.ok_or_else(|| ServiceError::internal("decide", "the shipment's history was not read"))
 }
 
 #[cfg(test)]
-mod tests {
-    use logistics_chassis::codec::Location;
-    use logistics_chassis::identity::Role;
-
-    use super::*;
-
-    fn principal() -> Principal {
-        Principal {
-            subject: "ann".to_owned(),
-            account_id: "acme".to_owned(),
-            roles: vec![Role::Admin],
-        }
-    }
-
-    fn time(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(seconds, 0).unwrap()
-    }
-
-    fn act(principal: &Principal, seconds: i64) -> Act<'_> {
-        Act {
-            principal,
-            now: time(seconds),
-            event_id: Uuid::now_v7(),
-        }
-    }
-
-    fn created(principal: &Principal) -> Shipment {
-        let place = |code: &str| Location {
-            code: code.to_owned(),
-            facility: String::new(),
-        };
-        let order = Order {
-            carrier: "UA".to_owned(),
-            tracking_number: "1".to_owned(),
-            origin: place("EWR"),
-            destination: place("IAH"),
-            planned_departure: time(100),
-            promised_arrival: time(200),
-        };
-        create(order, Uuid::now_v7(), act(principal, 50)).shipment
-    }
-
-    fn scan(shipment: &Shipment, status: Status, seconds: i64) -> Scan {
-        Scan {
-            shipment_id: shipment.id,
-            report: Report {
-                status,
-                classifier: Classifier::Actual,
-                occurred_at: time(seconds),
-            },
-            location: None,
-            reason: String::new(),
-        }
-    }
-
-    #[test]
-    fn a_late_scan_is_kept_and_moves_nothing() {
-        let ann = principal();
-        let shipment = created(&ann);
-        let first = scan(&shipment, Status::PickedUp, 100);
-        let shipment = record(shipment, first, act(&ann, 110)).shipment;
-        let late = scan(&shipment, Status::InTransit, 90);
-        let change = record(shipment, late, act(&ann, 120));
-        assert_eq!(change.event.disposition, Disposition::Late);
-        assert_eq!(change.event.seq, 3);
-        assert_eq!(change.shipment.seq, 3);
-        assert_eq!(change.shipment.state.status, Status::PickedUp);
-        assert_eq!(change.status_changed().status, Status::PickedUp);
-        assert_eq!(change.status_changed().reported, Status::InTransit);
-    }
-
-    #[test]
-    fn what_is_picked_up_is_not_cancelled() {
-        let ann = principal();
-        let shipment = created(&ann);
-        let cancellation = Cancellation {
-            shipment_id: shipment.id,
-            reason: "customer_request".to_owned(),
-        };
-        let cancelled = cancel(shipment.clone(), cancellation.clone(), act(&ann, 60)).unwrap();
-        assert_eq!(cancelled.shipment.state.status, Status::Cancelled);
-        assert_eq!(cancelled.event.disposition, Disposition::Applied);
-
-        let pickup = scan(&shipment, Status::PickedUp, 100);
-        let shipment = record(shipment, pickup, act(&ann, 110)).shipment;
-        let refused = cancel(shipment, cancellation, act(&ann, 120));
-        assert!(matches!(
-            refused,
-            Err(ServiceError::Precondition {
-                reason: "NOT_CANCELLABLE",
-                ..
-            })
-        ));
-    }
-
-    #[test]
-    fn a_cancellation_outranks_a_scan_from_the_future() {
-        let ann = principal();
-        let shipment = created(&ann);
-        let trouble = scan(&shipment, Status::Exception, 9_000);
-        let shipment = record(shipment, trouble, act(&ann, 110)).shipment;
-        let cancellation = Cancellation {
-            shipment_id: shipment.id,
-            reason: String::new(),
-        };
-        let change = cancel(shipment, cancellation, act(&ann, 120)).unwrap();
-        assert_eq!(change.shipment.state.status, Status::Cancelled);
-    }
-}
+mod tests;

@@ -6,6 +6,8 @@
 
 mod api;
 mod change;
+mod history;
+mod many;
 mod model;
 mod page;
 mod request;

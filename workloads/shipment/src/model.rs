@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use logistics_chassis::codec::{
-    Location, ShipmentCreated, ShipmentStatusChanged, classifier_to_proto, disposition_to_proto,
-    status_to_proto,
+    Location, ProofOfDelivery, ShipmentCreated, ShipmentStatusChanged, classifier_to_proto, delay_to_proto,
+    disposition_to_proto, kind_to_proto, location_to_proto, proof_to_proto, status_to_proto,
 };
 use logistics_chassis::fields::timestamp;
-use logistics_domain::status::{Classifier, Disposition, State, Status};
+use logistics_domain::delay::DelayReason;
+use logistics_domain::ledger::State;
+use logistics_domain::number::Window;
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::grpc::logistics::shipment::v1 as proto;
 use logistics_schemas::grpc::logistics::r#type::v1 as types;
 use uuid::Uuid;
@@ -30,6 +33,8 @@ pub(crate) struct Shipment {
     pub(crate) created_by: String,
     pub(crate) order: Order,
     pub(crate) state: State,
+    /// Who is to carry it; empty for nobody.
+    pub(crate) assignee: String,
     pub(crate) seq: i64,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
@@ -40,6 +45,7 @@ pub(crate) struct Shipment {
 pub(crate) struct Event {
     pub(crate) id: Uuid,
     pub(crate) seq: i64,
+    pub(crate) kind: Kind,
     pub(crate) reported: Status,
     pub(crate) classifier: Classifier,
     pub(crate) disposition: Disposition,
@@ -48,6 +54,14 @@ pub(crate) struct Event {
     pub(crate) location: Option<Location>,
     pub(crate) reason: String,
     pub(crate) actor: String,
+    /// Of a retraction.
+    pub(crate) retracts: Option<Uuid>,
+    /// Of a delay: why; `None` says that it is over.
+    pub(crate) notice: Option<DelayReason>,
+    /// Of a proven delivery.
+    pub(crate) proof: Option<ProofOfDelivery>,
+    /// Of an assignment; empty for nobody.
+    pub(crate) assignee: String,
 }
 
 /// One step of a shipment: the shipment afterwards, and the event that led there. It is written as a whole.
@@ -58,6 +72,15 @@ pub(crate) struct Change {
 }
 
 impl Shipment {
+    /// When it has its carrier's number.
+    pub(crate) fn window(&self) -> Window {
+        let ended = self
+            .state
+            .newest_applied
+            .filter(|_| self.state.status.is_terminal());
+        Window::new(self.created_at, self.order.planned_departure, ended)
+    }
+
     pub(crate) fn to_proto(&self) -> proto::Shipment {
         proto::Shipment {
             shipment_id: self.id.to_string(),
@@ -72,6 +95,8 @@ impl Shipment {
             seq: self.seq,
             created_at: Some(timestamp(self.created_at)),
             updated_at: Some(timestamp(self.updated_at)),
+            delay: delay_to_proto(self.state.delay).into(),
+            assignee: self.assignee.clone(),
         }
     }
 }
@@ -90,6 +115,12 @@ impl Change {
             reason: self.event.reason.clone(),
             actor: self.event.actor.clone(),
             disposition: disposition_to_proto(self.event.disposition).into(),
+            kind: kind_to_proto(self.event.kind).into(),
+            retracts: self.event.retracts.map(|id| id.to_string()).unwrap_or_default(),
+            retracted_by: String::new(),
+            delay: delay_to_proto(self.event.notice).into(),
+            proof: self.event.proof.as_ref().map(proof_to_proto),
+            assignee: self.event.assignee.clone(),
         }
     }
 
@@ -126,13 +157,12 @@ impl Change {
             recorded_at: self.event.recorded_at,
             location: self.event.location.clone(),
             reason: self.event.reason.clone(),
+            kind: self.event.kind,
+            retracts: self.event.retracts,
+            delay: self.shipment.state.delay,
+            notice: self.event.notice,
+            proof: self.event.proof.clone(),
+            assignee: self.event.assignee.clone(),
         }
-    }
-}
-
-fn location_to_proto(location: &Location) -> types::Location {
-    types::Location {
-        code: location.code.clone(),
-        facility: location.facility.clone(),
     }
 }

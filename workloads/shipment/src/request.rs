@@ -1,10 +1,11 @@
 //! Checks requests: what comes out can be written.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use logistics_chassis::codec::{Location, classifier_from_proto, status_from_proto};
+mod events;
+
+use chrono::{DateTime, Utc};
+use logistics_chassis::codec::Location;
 use logistics_chassis::errors::ServiceError;
 use logistics_chassis::fields::Fields;
-use logistics_domain::status::{Report, Status};
 use logistics_schemas::grpc::logistics::shipment::v1 as proto;
 use logistics_schemas::grpc::logistics::r#type::v1 as types;
 use uuid::Uuid;
@@ -12,25 +13,31 @@ use uuid::Uuid;
 use crate::model::Order;
 use crate::page;
 
-/// How far a caller's clock may be ahead.
-const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
+pub(crate) use events::{Retraction, Scan, delay, delivery, record, retract};
+
 /// A page where the caller names no size, and the largest.
 const PAGE: (u16, u16) = (100, 500);
 
-/// A checked `RecordEventRequest`.
+/// A checked `CancelShipmentRequest` or `ReturnShipmentRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Scan {
+pub(crate) struct Instruction {
     pub(crate) shipment_id: Uuid,
-    pub(crate) report: Report,
-    pub(crate) location: Option<Location>,
     pub(crate) reason: String,
 }
 
-/// A checked `CancelShipmentRequest`.
+/// A checked `AssignShipmentRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cancellation {
+pub(crate) struct Assignment {
     pub(crate) shipment_id: Uuid,
-    pub(crate) reason: String,
+    pub(crate) assignee: String,
+}
+
+/// A checked `FindShipmentRequest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) carrier: String,
+    pub(crate) tracking_number: String,
+    pub(crate) at: DateTime<Utc>,
 }
 
 /// A checked `ListShipmentsRequest`.
@@ -43,20 +50,7 @@ pub(crate) struct Page {
 pub(crate) fn create(request: &proto::CreateShipmentRequest) -> Result<Order, ServiceError> {
     let mut fields = Fields::new();
     fields.idempotency_key(&request.idempotency_key);
-    let carrier = fields.text(
-        "carrier",
-        &request.carrier,
-        2..=10,
-        is_code,
-        "give 2 to 10 upper-case letters or digits",
-    );
-    let tracking_number = fields.text(
-        "tracking_number",
-        &request.tracking_number,
-        1..=64,
-        |c| !c.is_control(),
-        "give the carrier's number, 1 to 64 printable characters",
-    );
+    let (carrier, tracking_number) = number(&mut fields, &request.carrier, &request.tracking_number);
     let origin = required_location(&mut fields, "origin", request.origin.as_ref());
     let destination = required_location(&mut fields, "destination", request.destination.as_ref());
     let planned = fields.time("planned_departure", request.planned_departure.as_ref());
@@ -83,6 +77,40 @@ pub(crate) fn create(request: &proto::CreateShipmentRequest) -> Result<Order, Se
         destination,
         planned_departure,
         promised_arrival,
+    })
+}
+
+/// A carrier and its number.
+fn number(fields: &mut Fields, carrier: &str, tracking_number: &str) -> (String, String) {
+    let carrier = fields.text(
+        "carrier",
+        carrier,
+        2..=10,
+        is_code,
+        "give 2 to 10 upper-case letters or digits",
+    );
+    let tracking_number = fields.text(
+        "tracking_number",
+        tracking_number,
+        1..=64,
+        |c| !c.is_control(),
+        "give the carrier's number, 1 to 64 printable characters",
+    );
+    (carrier, tracking_number)
+}
+
+pub(crate) fn find(request: &proto::FindShipmentRequest, now: DateTime<Utc>) -> Result<Wanted, ServiceError> {
+    let mut fields = Fields::new();
+    let (carrier, tracking_number) = number(&mut fields, &request.carrier, &request.tracking_number);
+    let at = match &request.at {
+        Some(at) => fields.time("at", Some(at)),
+        None => Some(now),
+    };
+    fields.finish()?;
+    Ok(Wanted {
+        carrier,
+        tracking_number,
+        at: at.ok_or_else(unreported)?,
     })
 }
 
@@ -114,91 +142,42 @@ pub(crate) fn list(request: &proto::ListShipmentsRequest, account_id: &str) -> R
     Ok(Page { size, after })
 }
 
-pub(crate) fn record(request: &proto::RecordEventRequest, now: DateTime<Utc>) -> Result<Scan, ServiceError> {
-    let mut fields = Fields::new();
-    fields.idempotency_key(&request.idempotency_key);
-    let shipment_id = fields.uuid("shipment_id", &request.shipment_id);
-    let status = reported_status(&mut fields, request.status);
-    let classifier = types::Classifier::try_from(request.classifier).ok();
-    if classifier.is_none() {
-        fields.wrong(
-            "classifier",
-            &request.classifier.to_string(),
-            "give ACTUAL, ESTIMATED or PLANNED",
-        );
-    }
-    let occurred_at = fields.time("occurred_at", request.occurred_at.as_ref());
-    if let (Some(types::Classifier::Actual | types::Classifier::Unspecified), Some(occurred_at)) =
-        (classifier, occurred_at)
-        && occurred_at > now + CLOCK_SKEW
-    {
-        // It would make all that really happens until then late.
-        fields.wrong(
-            "occurred_at",
-            &occurred_at.to_rfc3339(),
-            "what happened lies in the past; what is to come is ESTIMATED or PLANNED",
-        );
-    }
-    let location = request
-        .location
-        .as_ref()
-        .map(|location| location_of(&mut fields, "location", location));
-    let reason = reason(&mut fields, &request.reason);
-    fields.finish()?;
-    let (Some(shipment_id), Some(status), Some(classifier), Some(occurred_at)) =
-        (shipment_id, status, classifier, occurred_at)
-    else {
-        return Err(unreported());
-    };
-    Ok(Scan {
-        shipment_id,
-        report: Report {
-            status,
-            classifier: classifier_from_proto(classifier),
-            occurred_at,
-        },
-        location,
-        reason,
-    })
+pub(crate) fn cancel(request: &proto::CancelShipmentRequest) -> Result<Instruction, ServiceError> {
+    instruction(&request.idempotency_key, &request.shipment_id, &request.reason)
 }
 
-pub(crate) fn cancel(request: &proto::CancelShipmentRequest) -> Result<Cancellation, ServiceError> {
+pub(crate) fn send_back(request: &proto::ReturnShipmentRequest) -> Result<Instruction, ServiceError> {
+    instruction(&request.idempotency_key, &request.shipment_id, &request.reason)
+}
+
+fn instruction(key: &str, shipment_id: &str, why: &str) -> Result<Instruction, ServiceError> {
     let mut fields = Fields::new();
-    fields.idempotency_key(&request.idempotency_key);
-    let shipment_id = fields.uuid("shipment_id", &request.shipment_id);
-    let reason = reason(&mut fields, &request.reason);
+    fields.idempotency_key(key);
+    let shipment_id = fields.uuid("shipment_id", shipment_id);
+    let reason = reason(&mut fields, why);
     fields.finish()?;
-    Ok(Cancellation {
+    Ok(Instruction {
         shipment_id: shipment_id.ok_or_else(unreported)?,
         reason,
     })
 }
 
-fn reported_status(fields: &mut Fields, value: i32) -> Option<Status> {
-    let named = types::Status::try_from(value).ok();
-    match named.and_then(status_from_proto) {
-        Some(Status::Created) => {
-            fields.wrong("status", "CREATED", "a shipment is created by CreateShipment");
-            None
-        }
-        Some(Status::Cancelled) => {
-            fields.wrong("status", "CANCELLED", "a shipment is cancelled by CancelShipment");
-            None
-        }
-        Some(status) => Some(status),
-        None if value == 0 => {
-            fields.missing("status", "give the status that the event reports");
-            None
-        }
-        None => {
-            fields.wrong(
-                "status",
-                &value.to_string(),
-                "give a value of logistics.type.v1.Status",
-            );
-            None
-        }
-    }
+pub(crate) fn assign(request: &proto::AssignShipmentRequest) -> Result<Assignment, ServiceError> {
+    let mut fields = Fields::new();
+    fields.idempotency_key(&request.idempotency_key);
+    let shipment_id = fields.uuid("shipment_id", &request.shipment_id);
+    let assignee = fields.text(
+        "assignee",
+        &request.assignee,
+        0..=128,
+        |c| !c.is_control(),
+        "give the subject of a token, at most 128 printable characters, or nothing for nobody",
+    );
+    fields.finish()?;
+    Ok(Assignment {
+        shipment_id: shipment_id.ok_or_else(unreported)?,
+        assignee,
+    })
 }
 
 fn required_location(fields: &mut Fields, field: &str, value: Option<&types::Location>) -> Option<Location> {

@@ -1,16 +1,27 @@
 //! Shipments in PostgreSQL.
 
+mod events;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use logistics_chassis::codec::Location;
 use logistics_chassis::errors::ServiceError;
-use logistics_domain::status::{State, Status};
+use logistics_domain::delay::DelayReason;
+use logistics_domain::ledger::State;
+use logistics_domain::number::{self, Window};
+use logistics_domain::status::Status;
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::model::{Change, Order, Shipment};
-use crate::request::Page;
+use crate::request::{Page, Wanted};
+
+pub(crate) use events::histories;
+
+/// Most shipments with one number that are looked at, the newest first: a carrier has not given it out more often within
+/// the time that anybody asks for.
+const HOLDERS: i64 = 100;
 
 #[derive(FromRow)]
 struct Row {
@@ -28,6 +39,9 @@ struct Row {
     status: String,
     newest_applied: Option<DateTime<Utc>>,
     before_exception: Option<String>,
+    newest_seen: Option<DateTime<Utc>>,
+    delay: Option<String>,
+    assignee: String,
     seq: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -59,12 +73,16 @@ impl TryFrom<Row> for Shipment {
             state: State {
                 status: row.status.parse().map_err(unknown)?,
                 newest_applied: row.newest_applied,
+                // A replica of the last release keeps only one of them.
+                newest_seen: row.newest_seen.max(row.newest_applied),
                 before_exception: row
                     .before_exception
                     .map(|name| name.parse())
                     .transpose()
                     .map_err(unknown)?,
+                delay: row.delay.map(|name| name.parse()).transpose().map_err(unknown)?,
             },
+            assignee: row.assignee,
             seq: row.seq,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -81,6 +99,33 @@ pub(crate) async fn get(pool: &PgPool, id: Uuid, account_id: &str) -> Result<Shi
             .fetch_optional(pool)
             .await?;
     Ok(row.ok_or_else(|| not_found(id))?.try_into()?)
+}
+
+/// Finds the shipment of the account that has a carrier's number at a time.
+pub(crate) async fn find(pool: &PgPool, wanted: &Wanted, account_id: &str) -> Result<Shipment, ServiceError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT * FROM shipments WHERE account_id = $1 AND tracking_number = $2 AND carrier = $3
+         ORDER BY shipment_id DESC LIMIT $4",
+    )
+    .bind(account_id)
+    .bind(&wanted.tracking_number)
+    .bind(&wanted.carrier)
+    .bind(HOLDERS)
+    .fetch_all(pool)
+    .await?;
+    let mut shipments = rows
+        .into_iter()
+        .rev()
+        .map(Shipment::try_from)
+        .collect::<Result<Vec<_>, _>>()?;
+    let windows: Vec<Window> = shipments.iter().map(Shipment::window).collect();
+    let holder = number::holder(&windows, wanted.at);
+    holder
+        .map(|at| shipments.swap_remove(at))
+        .ok_or_else(|| ServiceError::NotFound {
+            what: "shipment with number",
+            id: format!("{} {}", wanted.carrier, wanted.tracking_number),
+        })
 }
 
 /// Reads shipments, each with the account that it has to be of, and locks them until the transaction ends: their next
@@ -149,11 +194,11 @@ pub(crate) async fn write(connection: &mut PgConnection, changes: &[Change]) -> 
     if !known.is_empty() {
         update(connection, &known.into_values().collect::<Vec<_>>()).await?;
     }
-    insert_events(connection, changes).await
+    events::insert(connection, changes).await
 }
 
 /// One column of rows to be written.
-fn column<'a, R, T>(rows: &'a [R], field: impl Fn(&'a R) -> T) -> Vec<T> {
+pub(super) fn column<'a, R, T>(rows: &'a [R], field: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(field).collect()
 }
 
@@ -161,10 +206,11 @@ async fn insert(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(),
     sqlx::query(
         "INSERT INTO shipments (shipment_id, account_id, created_by, carrier, tracking_number, origin_code,
              origin_facility, destination_code, destination_facility, planned_departure, promised_arrival, status,
-             newest_applied, before_exception, seq, created_at, updated_at)
+             newest_applied, before_exception, seq, created_at, updated_at, newest_seen, delay, assignee)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
              $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::timestamptz[],
-             $14::text[], $15::bigint[], $16::timestamptz[], $17::timestamptz[])",
+             $14::text[], $15::bigint[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[],
+             $20::text[])",
     )
     .bind(column(rows, |row| row.id))
     .bind(column(rows, |row| row.account_id.as_str()))
@@ -183,6 +229,9 @@ async fn insert(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(),
     .bind(column(rows, |row| row.seq))
     .bind(column(rows, |row| row.created_at))
     .bind(column(rows, |row| row.updated_at))
+    .bind(column(rows, |row| row.state.newest_seen))
+    .bind(column(rows, |row| row.state.delay.map(DelayReason::as_str)))
+    .bind(column(rows, |row| row.assignee.as_str()))
     .execute(connection)
     .await
     .map(drop)
@@ -191,9 +240,12 @@ async fn insert(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(),
 async fn update(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE shipments SET status = row.status, newest_applied = row.newest_applied,
-             before_exception = row.before_exception, seq = row.seq, updated_at = row.updated_at
-         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::timestamptz[])
-              AS row (shipment_id, status, newest_applied, before_exception, seq, updated_at)
+             before_exception = row.before_exception, seq = row.seq, updated_at = row.updated_at,
+             newest_seen = row.newest_seen, delay = row.delay, assignee = row.assignee
+         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::timestamptz[],
+                     $7::timestamptz[], $8::text[], $9::text[])
+              AS row (shipment_id, status, newest_applied, before_exception, seq, updated_at, newest_seen, delay,
+                      assignee)
          WHERE shipments.shipment_id = row.shipment_id",
     )
     .bind(column(rows, |row| row.id))
@@ -202,31 +254,9 @@ async fn update(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(),
     .bind(column(rows, |row| row.state.before_exception.map(Status::as_str)))
     .bind(column(rows, |row| row.seq))
     .bind(column(rows, |row| row.updated_at))
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-async fn insert_events(connection: &mut PgConnection, rows: &[Change]) -> Result<(), sqlx::Error> {
-    let place = |row: &Change| row.event.location.clone();
-    sqlx::query(
-        "INSERT INTO shipment_events (shipment_id, seq, event_id, reported, classifier, disposition, occurred_at,
-             recorded_at, location_code, location_facility, reason, actor)
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-             $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[])",
-    )
-    .bind(column(rows, |row| row.shipment.id))
-    .bind(column(rows, |row| row.event.seq))
-    .bind(column(rows, |row| row.event.id))
-    .bind(column(rows, |row| row.event.reported.as_str()))
-    .bind(column(rows, |row| row.event.classifier.as_str()))
-    .bind(column(rows, |row| row.event.disposition.as_str()))
-    .bind(column(rows, |row| row.event.occurred_at))
-    .bind(column(rows, |row| row.event.recorded_at))
-    .bind(column(rows, |row| place(row).map(|place| place.code)))
-    .bind(column(rows, |row| place(row).map(|place| place.facility)))
-    .bind(column(rows, |row| row.event.reason.as_str()))
-    .bind(column(rows, |row| row.event.actor.as_str()))
+    .bind(column(rows, |row| row.state.newest_seen))
+    .bind(column(rows, |row| row.state.delay.map(DelayReason::as_str)))
+    .bind(column(rows, |row| row.assignee.as_str()))
     .execute(connection)
     .await
     .map(drop)

@@ -1,22 +1,16 @@
 //! The gRPC service.
 
-use logistics_chassis::codec::{
-    classifier_to_proto, disposition_to_proto, location_to_proto, status_to_proto,
-};
 use logistics_chassis::errors::ServiceError;
-use logistics_chassis::fields::{Fields, timestamp};
 use logistics_chassis::identity::Principal;
 use logistics_chassis::projection;
 use logistics_chassis::server::Deadline;
 use logistics_schemas::grpc::logistics::tracking::v1 as proto;
 use logistics_schemas::grpc::logistics::tracking::v1::tracking_service_server::TrackingService;
-use logistics_schemas::grpc::logistics::r#type::v1 as types;
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
-use crate::store::{self, Entry, Shipment};
 use crate::stream::{Answer, Streams};
+use crate::{request, store, view};
 
 /// The service.
 #[derive(Debug)]
@@ -38,9 +32,35 @@ impl TrackingService for Api {
         request: Request<proto::GetTimelineRequest>,
     ) -> Result<Response<proto::GetTimelineResponse>, Status> {
         let principal = Principal::of(&request)?;
-        let id = shipment_id(&request.get_ref().shipment_id)?;
+        let id = request::shipment_id(&request.get_ref().shipment_id)?;
         let (shipment, entries) = store::timeline(&self.pool, id, &principal.account_id).await?;
-        Ok(Response::new(timeline(&shipment, &entries)))
+        Ok(Response::new(view::timeline(&shipment, &entries)))
+    }
+
+    async fn batch_get_timelines(
+        &self,
+        request: Request<proto::BatchGetTimelinesRequest>,
+    ) -> Result<Response<proto::BatchGetTimelinesResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        let ids = request::shipment_ids(&request.get_ref().shipment_ids)?;
+        let mut found = store::timelines(&self.pool, &ids, &principal.account_id).await?;
+        let mut answer = proto::BatchGetTimelinesResponse::default();
+        for id in ids {
+            match found.remove(&id) {
+                Some((shipment, entries)) => answer.timelines.push(view::timeline(&shipment, &entries)),
+                None => answer.missing.push(id.to_string()),
+            }
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn get_public_timeline(
+        &self,
+        request: Request<proto::GetPublicTimelineRequest>,
+    ) -> Result<Response<proto::GetPublicTimelineResponse>, Status> {
+        let (id, number) = request::public(request.get_ref())?;
+        let (shipment, entries) = store::public_timeline(&self.pool, id, &number).await?;
+        Ok(Response::new(view::public(&shipment, &entries)))
     }
 
     type StreamTrackingStream = Answer;
@@ -50,7 +70,7 @@ impl TrackingService for Api {
         request: Request<proto::StreamTrackingRequest>,
     ) -> Result<Response<Answer>, Status> {
         let principal = Principal::of(&request)?;
-        let (id, after) = stream_start(request.get_ref())?;
+        let (id, after) = request::stream_start(request.get_ref())?;
         let answer = self
             .streams
             .open(principal, id, after, Deadline::of(&request))
@@ -71,58 +91,5 @@ impl TrackingService for Api {
             events: progress.events,
             parked: progress.parked,
         }))
-    }
-}
-
-fn shipment_id(value: &str) -> Result<Uuid, ServiceError> {
-    let mut fields = Fields::new();
-    let id = fields.uuid("shipment_id", value);
-    fields.finish()?;
-    id.ok_or_else(|| ServiceError::internal("check shipment_id", "a wrong value was not reported"))
-}
-
-fn stream_start(request: &proto::StreamTrackingRequest) -> Result<(Uuid, i64), ServiceError> {
-    let mut fields = Fields::new();
-    let id = fields.uuid("shipment_id", &request.shipment_id);
-    if request.after_seq < 0 {
-        fields.wrong(
-            "after_seq",
-            &request.after_seq.to_string(),
-            "give the seq of the last event that you have, or 0",
-        );
-    }
-    fields.finish()?;
-    let id =
-        id.ok_or_else(|| ServiceError::internal("check shipment_id", "a wrong value was not reported"))?;
-    Ok((id, request.after_seq))
-}
-
-fn timeline(shipment: &Shipment, entries: &[Entry]) -> proto::GetTimelineResponse {
-    proto::GetTimelineResponse {
-        shipment_id: shipment.id.to_string(),
-        carrier: shipment.carrier.clone(),
-        tracking_number: shipment.tracking_number.clone(),
-        origin: Some(location_to_proto(&shipment.origin)),
-        destination: Some(location_to_proto(&shipment.destination)),
-        planned_departure: Some(timestamp(shipment.planned_departure)),
-        promised_arrival: Some(timestamp(shipment.promised_arrival)),
-        status: status_to_proto(shipment.status).into(),
-        events: entries.iter().map(event).collect(),
-    }
-}
-
-pub(crate) fn event(entry: &Entry) -> types::ShipmentEvent {
-    types::ShipmentEvent {
-        event_id: entry.event_id.to_string(),
-        shipment_id: entry.shipment_id.to_string(),
-        seq: entry.seq,
-        status: status_to_proto(entry.reported).into(),
-        classifier: classifier_to_proto(entry.classifier).into(),
-        occurred_at: Some(timestamp(entry.occurred_at)),
-        recorded_at: Some(timestamp(entry.recorded_at)),
-        location: entry.location.as_ref().map(location_to_proto),
-        reason: entry.reason.clone(),
-        actor: entry.actor.clone(),
-        disposition: disposition_to_proto(entry.disposition).into(),
     }
 }

@@ -2,8 +2,10 @@
 
 mod api;
 mod projector;
+mod request;
 mod store;
 mod stream;
+mod view;
 
 use std::sync::Arc;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use logistics_chassis::projection::{ApplyError, Projector, Sequenced, ShipmentEvent};
-use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::store::{self, Entry, Shipment};
+use crate::store::{self, Entry, Shipment, Standing};
 
 /// Writes each event to its shipment's timeline.
 pub(crate) struct Timelines;
@@ -18,7 +18,7 @@ impl Projector for Timelines {
         let entries: Vec<Entry> = events.iter().map(of_sequenced).collect();
         store::insert_shipments(connection, &shipments).await?;
         store::insert_entries(connection, &entries).await?;
-        store::set_statuses(connection, &last_statuses(events)).await?;
+        store::set_standings(connection, &last_standings(events)).await?;
         Ok(())
     }
 }
@@ -37,6 +37,7 @@ fn shipment(sequenced: &Sequenced) -> Option<Shipment> {
         planned_departure: event.planned_departure,
         promised_arrival: event.promised_arrival,
         status: Status::Created,
+        delay: None,
     })
 }
 
@@ -56,6 +57,7 @@ pub(crate) fn entry(event_id: Uuid, shipment_id: Uuid, seq: i64, event: &Shipmen
             event_id,
             shipment_id,
             seq,
+            kind: Kind::Order,
             reported: Status::Created,
             classifier: Classifier::Actual,
             disposition: Disposition::Applied,
@@ -64,11 +66,16 @@ pub(crate) fn entry(event_id: Uuid, shipment_id: Uuid, seq: i64, event: &Shipmen
             location: Some(event.origin.clone()),
             reason: String::new(),
             actor: event.actor.clone(),
+            retracts: None,
+            notice: None,
+            proof: None,
+            assignee: String::new(),
         },
         ShipmentEvent::StatusChanged(event) => Entry {
             event_id,
             shipment_id,
             seq,
+            kind: event.kind,
             reported: event.reported,
             classifier: event.classifier,
             disposition: event.disposition,
@@ -77,15 +84,19 @@ pub(crate) fn entry(event_id: Uuid, shipment_id: Uuid, seq: i64, event: &Shipmen
             location: event.location.clone(),
             reason: event.reason.clone(),
             actor: event.actor.clone(),
+            retracts: event.retracts,
+            notice: event.notice,
+            proof: event.proof.clone(),
+            assignee: event.assignee.clone(),
         },
     }
 }
 
-/// The status of each shipment after its last event.
-fn last_statuses(events: &[Sequenced]) -> BTreeMap<Uuid, Status> {
-    let status = |sequenced: &Sequenced| match &sequenced.event {
+/// Where each shipment is after its last event.
+fn last_standings(events: &[Sequenced]) -> BTreeMap<Uuid, Standing> {
+    let standing = |sequenced: &Sequenced| match &sequenced.event {
         ShipmentEvent::Created(_) => None,
-        ShipmentEvent::StatusChanged(event) => Some((event.shipment_id, event.status)),
+        ShipmentEvent::StatusChanged(event) => Some((event.shipment_id, (event.status, event.delay))),
     };
-    events.iter().filter_map(status).collect()
+    events.iter().filter_map(standing).collect()
 }

@@ -1,14 +1,19 @@
 //! The tables of the service.
 
-use std::collections::BTreeMap;
+mod entries;
+
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use logistics_chassis::codec::Location;
 use logistics_chassis::errors::ServiceError;
-use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::delay::DelayReason;
+use logistics_domain::status::Status;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgPool, Row as _};
 use uuid::Uuid;
+
+pub(crate) use entries::{Entry, entries_after, insert_entries};
 
 /// A shipment as the log tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,22 +27,8 @@ pub(crate) struct Shipment {
     pub(crate) planned_departure: DateTime<Utc>,
     pub(crate) promised_arrival: DateTime<Utc>,
     pub(crate) status: Status,
-}
-
-/// One event of a timeline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) event_id: Uuid,
-    pub(crate) shipment_id: Uuid,
-    pub(crate) seq: i64,
-    pub(crate) reported: Status,
-    pub(crate) classifier: Classifier,
-    pub(crate) disposition: Disposition,
-    pub(crate) occurred_at: DateTime<Utc>,
-    pub(crate) recorded_at: DateTime<Utc>,
-    pub(crate) location: Option<Location>,
-    pub(crate) reason: String,
-    pub(crate) actor: String,
+    /// Why it is delayed.
+    pub(crate) delay: Option<DelayReason>,
 }
 
 /// One column of many rows.
@@ -74,46 +65,33 @@ pub(crate) async fn insert_shipments(
     .map(drop)
 }
 
-pub(crate) async fn insert_entries(connection: &mut PgConnection, rows: &[Entry]) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO timeline (shipment_id, seq, event_id, reported, classifier, disposition, occurred_at,
-                               recorded_at, location_code, location_facility, reason, actor)
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                              $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[])",
-    )
-    .bind(column(rows, |row| row.shipment_id))
-    .bind(column(rows, |row| row.seq))
-    .bind(column(rows, |row| row.event_id))
-    .bind(column(rows, |row| row.reported.as_str()))
-    .bind(column(rows, |row| row.classifier.as_str()))
-    .bind(column(rows, |row| row.disposition.as_str()))
-    .bind(column(rows, |row| row.occurred_at))
-    .bind(column(rows, |row| row.recorded_at))
-    .bind(column(rows, |row| row.location.as_ref().map(|location| location.code.as_str())))
-    .bind(column(rows, |row| row.location.as_ref().map(|location| location.facility.as_str())))
-    .bind(column(rows, |row| row.reason.as_str()))
-    .bind(column(rows, |row| row.actor.as_str()))
-    .execute(connection)
-    .await
-    .map(drop)
-}
+/// What the last event of a shipment says of it.
+pub(crate) type Standing = (Status, Option<DelayReason>);
 
-pub(crate) async fn set_statuses(
+pub(crate) async fn set_standings(
     connection: &mut PgConnection,
-    statuses: &BTreeMap<Uuid, Status>,
+    standings: &BTreeMap<Uuid, Standing>,
 ) -> Result<(), sqlx::Error> {
-    if statuses.is_empty() {
+    if standings.is_empty() {
         return Ok(());
     }
+    let delays = standings
+        .values()
+        .map(|(_, delay)| delay.map(DelayReason::as_str));
     sqlx::query(
-        "UPDATE shipments SET status = row.status FROM unnest($1::uuid[], $2::text[]) AS row (shipment_id, status)
-         WHERE shipments.shipment_id = row.shipment_id AND shipments.status <> row.status",
+        "UPDATE shipments SET status = row.status, delay = row.delay
+         FROM unnest($1::uuid[], $2::text[], $3::text[]) AS row (shipment_id, status, delay)
+         WHERE shipments.shipment_id = row.shipment_id
+             AND (shipments.status, shipments.delay) IS DISTINCT FROM (row.status, row.delay)",
     )
-    .bind(statuses.keys().copied().collect::<Vec<_>>())
-    .bind(statuses.values().map(|status| status.as_str()).collect::<Vec<_>>())
+    .bind(standings.keys().copied().collect::<Vec<_>>())
+    .bind(
+        standings
+            .values()
+            .map(|(status, _)| status.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(delays.collect::<Vec<_>>())
     .execute(connection)
     .await
     .map(drop)
@@ -131,15 +109,66 @@ pub(crate) async fn timeline(
             .bind(account_id)
             .fetch_optional(pool)
             .await?
-            .ok_or_else(|| ServiceError::NotFound {
-                what: "shipment",
-                id: id.to_string(),
-            })?;
+            .ok_or_else(|| not_found(id))?;
     let entries = sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = $1 ORDER BY seq")
         .bind(id)
         .fetch_all(pool)
         .await?;
     Ok((shipment, entries))
+}
+
+/// Those of the shipments that are of the account, each with its events in order.
+pub(crate) async fn timelines(
+    pool: &PgPool,
+    ids: &[Uuid],
+    account_id: &str,
+) -> Result<HashMap<Uuid, (Shipment, Vec<Entry>)>, ServiceError> {
+    let shipments: Vec<Shipment> =
+        sqlx::query_as("SELECT * FROM shipments WHERE shipment_id = ANY ($1) AND account_id = $2")
+            .bind(ids)
+            .bind(account_id)
+            .fetch_all(pool)
+            .await?;
+    let found: Vec<Uuid> = shipments.iter().map(|shipment| shipment.id).collect();
+    let mut timelines: HashMap<_, _> = shipments
+        .into_iter()
+        .map(|shipment| (shipment.id, (shipment, Vec::new())))
+        .collect();
+    let entries: Vec<Entry> =
+        sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = ANY ($1) ORDER BY shipment_id, seq")
+            .bind(found)
+            .fetch_all(pool)
+            .await?;
+    for entry in entries {
+        if let Some((_, entries)) = timelines.get_mut(&entry.shipment_id) {
+            entries.push(entry);
+        }
+    }
+    Ok(timelines)
+}
+
+/// A shipment of whatever account, for who knows its number too; and its events in order.
+pub(crate) async fn public_timeline(
+    pool: &PgPool,
+    id: Uuid,
+    tracking_number: &str,
+) -> Result<(Shipment, Vec<Entry>), ServiceError> {
+    let account: Option<String> = sqlx::query_scalar(
+        "SELECT account_id FROM shipments WHERE shipment_id = $1 AND tracking_number = $2",
+    )
+    .bind(id)
+    .bind(tracking_number)
+    .fetch_optional(pool)
+    .await?;
+    let account = account.ok_or_else(|| not_found(id))?;
+    timeline(pool, id, &account).await
+}
+
+fn not_found(id: Uuid) -> ServiceError {
+    ServiceError::NotFound {
+        what: "shipment",
+        id: id.to_string(),
+    }
 }
 
 /// The position of the last event of a shipment of the account.
@@ -152,27 +181,7 @@ pub(crate) async fn head(pool: &PgPool, id: Uuid, account_id: &str) -> Result<i6
     .bind(account_id)
     .fetch_optional(pool)
     .await?;
-    head.ok_or_else(|| ServiceError::NotFound {
-        what: "shipment",
-        id: id.to_string(),
-    })
-}
-
-/// The next events of a shipment, in order.
-pub(crate) async fn entries_after(
-    pool: &PgPool,
-    id: Uuid,
-    after: i64,
-    most: i64,
-) -> Result<Vec<Entry>, ServiceError> {
-    let entries =
-        sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = $1 AND seq > $2 ORDER BY seq LIMIT $3")
-            .bind(id)
-            .bind(after)
-            .bind(most)
-            .fetch_all(pool)
-            .await?;
-    Ok(entries)
+    head.ok_or_else(|| not_found(id))
 }
 
 /// A name of the domain in a text column.
@@ -180,11 +189,24 @@ fn name<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
     row: &PgRow,
     column: &str,
 ) -> Result<T, sqlx::Error> {
-    let text: &str = row.try_get(column)?;
-    text.parse().map_err(|source: T::Err| sqlx::Error::ColumnDecode {
+    optional_name(row, column)?.ok_or_else(|| sqlx::Error::ColumnDecode {
         index: column.to_owned(),
-        source: source.into(),
+        source: "it is NULL".into(),
     })
+}
+
+/// The same where there may be none.
+fn optional_name<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    row: &PgRow,
+    column: &str,
+) -> Result<Option<T>, sqlx::Error> {
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(str::parse)
+        .transpose()
+        .map_err(|source: T::Err| sqlx::Error::ColumnDecode {
+            index: column.to_owned(),
+            source: source.into(),
+        })
 }
 
 impl FromRow<'_, PgRow> for Shipment {
@@ -205,28 +227,7 @@ impl FromRow<'_, PgRow> for Shipment {
             planned_departure: row.try_get("planned_departure")?,
             promised_arrival: row.try_get("promised_arrival")?,
             status: name(row, "status")?,
-        })
-    }
-}
-
-impl FromRow<'_, PgRow> for Entry {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let code: Option<String> = row.try_get("location_code")?;
-        let facility: Option<String> = row.try_get("location_facility")?;
-        Ok(Self {
-            event_id: row.try_get("event_id")?,
-            shipment_id: row.try_get("shipment_id")?,
-            seq: row.try_get("seq")?,
-            reported: name(row, "reported")?,
-            classifier: name(row, "classifier")?,
-            disposition: name(row, "disposition")?,
-            occurred_at: row.try_get("occurred_at")?,
-            recorded_at: row.try_get("recorded_at")?,
-            location: code
-                .zip(facility)
-                .map(|(code, facility)| Location { code, facility }),
-            reason: row.try_get("reason")?,
-            actor: row.try_get("actor")?,
+            delay: optional_name(row, "delay")?,
         })
     }
 }

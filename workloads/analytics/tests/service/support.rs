@@ -9,7 +9,7 @@ use logistics_chassis::codec::{Codec, Location, ShipmentCreated, ShipmentStatusC
 use logistics_chassis::projection;
 use logistics_chassis::service::{Chassis, RunError};
 use logistics_chassis::shutdown::Shutdown;
-use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::grpc::logistics::analytics::v1 as proto;
 use logistics_schemas::grpc::logistics::analytics::v1::analytics_service_client::AnalyticsServiceClient;
 use logistics_schemas::{Workload, topics};
@@ -223,6 +223,12 @@ impl Leg {
             recorded_at: occurred_at,
             location: None,
             reason: String::new(),
+            kind: Kind::Scan,
+            retracts: None,
+            delay: None,
+            notice: None,
+            proof: None,
+            assignee: String::new(),
         })
     }
 

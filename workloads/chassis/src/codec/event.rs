@@ -4,7 +4,8 @@
 
 use chrono::serde::ts_microseconds;
 use chrono::{DateTime, Utc};
-use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::delay::DelayReason;
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::topics::{self, Topic};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,13 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync {
 pub struct Location {
     pub code: String,
     pub facility: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofOfDelivery {
+    pub signer: String,
+    pub image_ref: String,
+    pub signature_ref: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +72,19 @@ pub struct ShipmentStatusChanged {
     pub recorded_at: DateTime<Utc>,
     pub location: Option<Location>,
     pub reason: String,
+    // Of here on, JSON of an older writer has no more.
+    #[serde(default)]
+    pub kind: Kind,
+    #[serde(default, with = "optional_uuid_text")]
+    pub retracts: Option<Uuid>,
+    #[serde(default)]
+    pub delay: Option<DelayReason>,
+    #[serde(default)]
+    pub notice: Option<DelayReason>,
+    #[serde(default)]
+    pub proof: Option<ProofOfDelivery>,
+    #[serde(default)]
+    pub assignee: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,5 +144,22 @@ mod uuid_text {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
         let text = String::deserialize(deserializer)?;
         Uuid::parse_str(&text).map_err(de::Error::custom)
+    }
+}
+
+/// The same where there may be none.
+mod optional_uuid_text {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de};
+    use uuid::Uuid;
+
+    #[expect(clippy::ref_option, reason = "serde hands the field over like this")]
+    pub(super) fn serialize<S: Serializer>(id: &Option<Uuid>, serializer: S) -> Result<S::Ok, S::Error> {
+        id.map(|id| id.to_string()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| Uuid::parse_str(&text).map_err(de::Error::custom))
+            .transpose()
     }
 }

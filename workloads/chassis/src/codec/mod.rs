@@ -11,12 +11,14 @@ mod seen;
 mod wire;
 
 pub use avro::{Codec, DecodeError, EncodeError, Encoded, StartError};
-pub use event::{Event, Location, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged};
+pub use event::{
+    Event, Location, ProofOfDelivery, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged,
+};
 pub use lookup::Lookup;
 pub use metrics::{CodecMetrics, Encoding};
 pub use proto::{
-    classifier_from_proto, classifier_to_proto, disposition_to_proto, location_to_proto, status_from_proto,
-    status_to_proto,
+    classifier_from_proto, classifier_to_proto, delay_from_proto, delay_to_proto, disposition_to_proto,
+    kind_to_proto, location_to_proto, proof_to_proto, status_from_proto, status_to_proto,
 };
 pub use registry::{Registry, RegistryError};
 pub use wire::{MAX_VALUE_BYTES, WireError};

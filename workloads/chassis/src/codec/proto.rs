@@ -1,9 +1,10 @@
 //! The names of the domain in Protobuf.
 
-use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::delay::DelayReason;
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::grpc::logistics::r#type::v1 as proto;
 
-use super::event::Location;
+use super::event::{Location, ProofOfDelivery};
 
 /// The status as Protobuf has it.
 #[must_use]
@@ -75,6 +76,60 @@ pub const fn disposition_to_proto(disposition: Disposition) -> proto::Dispositio
     }
 }
 
+/// The kind as Protobuf has it.
+#[must_use]
+pub const fn kind_to_proto(kind: Kind) -> proto::EventKind {
+    match kind {
+        Kind::Scan => proto::EventKind::Scan,
+        Kind::Order => proto::EventKind::Order,
+        Kind::Delay => proto::EventKind::Delay,
+        Kind::Retraction => proto::EventKind::Retraction,
+        Kind::Assignment => proto::EventKind::Assignment,
+    }
+}
+
+/// The delay as Protobuf has it; none is `DELAY_REASON_UNSPECIFIED`.
+#[must_use]
+pub const fn delay_to_proto(delay: Option<DelayReason>) -> proto::DelayReason {
+    match delay {
+        None => proto::DelayReason::Unspecified,
+        Some(DelayReason::Carrier) => proto::DelayReason::Carrier,
+        Some(DelayReason::Weather) => proto::DelayReason::Weather,
+        Some(DelayReason::Customs) => proto::DelayReason::Customs,
+        Some(DelayReason::Consignee) => proto::DelayReason::Consignee,
+        Some(DelayReason::Sender) => proto::DelayReason::Sender,
+        Some(DelayReason::Address) => proto::DelayReason::Address,
+        Some(DelayReason::Incident) => proto::DelayReason::Incident,
+        Some(DelayReason::Other) => proto::DelayReason::Other,
+    }
+}
+
+/// The delay that Protobuf names; `None` for `DELAY_REASON_UNSPECIFIED`.
+#[must_use]
+pub const fn delay_from_proto(delay: proto::DelayReason) -> Option<DelayReason> {
+    Some(match delay {
+        proto::DelayReason::Unspecified => return None,
+        proto::DelayReason::Carrier => DelayReason::Carrier,
+        proto::DelayReason::Weather => DelayReason::Weather,
+        proto::DelayReason::Customs => DelayReason::Customs,
+        proto::DelayReason::Consignee => DelayReason::Consignee,
+        proto::DelayReason::Sender => DelayReason::Sender,
+        proto::DelayReason::Address => DelayReason::Address,
+        proto::DelayReason::Incident => DelayReason::Incident,
+        proto::DelayReason::Other => DelayReason::Other,
+    })
+}
+
+/// The proof as Protobuf has it.
+#[must_use]
+pub fn proof_to_proto(proof: &ProofOfDelivery) -> proto::ProofOfDelivery {
+    proto::ProofOfDelivery {
+        signer: proof.signer.clone(),
+        image_ref: proof.image_ref.clone(),
+        signature_ref: proof.signature_ref.clone(),
+    }
+}
+
 /// The place as Protobuf has it.
 #[must_use]
 pub fn location_to_proto(location: &Location) -> proto::Location {
@@ -96,6 +151,22 @@ mod tests {
             assert_eq!(status_from_proto(proto), Some(status));
         }
         assert_eq!(status_from_proto(proto::Status::Unspecified), None);
+    }
+
+    #[test]
+    fn every_kind_and_every_delay_has_the_same_name_on_both_sides() {
+        for kind in Kind::ALL {
+            assert_eq!(
+                kind_to_proto(kind).as_str_name(),
+                format!("EVENT_KIND_{}", kind.as_str())
+            );
+        }
+        for reason in DelayReason::ALL {
+            let proto = delay_to_proto(Some(reason));
+            assert_eq!(proto.as_str_name(), format!("DELAY_REASON_{}", reason.as_str()));
+            assert_eq!(delay_from_proto(proto), Some(reason));
+        }
+        assert_eq!(delay_from_proto(delay_to_proto(None)), None);
     }
 
     #[test]

@@ -6,16 +6,26 @@ use super::Role::{Admin, Shipman, User};
 /// Who may call an RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody, without a token: probes and reflection.
+    /// Anybody, without a token and without bounds: probes and reflection.
     Open,
+    /// Anybody, without a token, within the bounds of every other call.
+    Everybody,
     /// Callers with one of these roles.
     Roles(&'static [Role]),
 }
 
-const RPCS: [(&str, &[Role]); 12] = [
+const RPCS: [(&str, &[Role]); 20] = [
     (
         "/logistics.shipment.v1.ShipmentService/CreateShipment",
         &[Admin, User],
+    ),
+    (
+        "/logistics.shipment.v1.ShipmentService/CreateShipments",
+        &[Admin, User],
+    ),
+    (
+        "/logistics.shipment.v1.ShipmentService/FindShipment",
+        &[Admin, User, Shipman],
     ),
     (
         "/logistics.shipment.v1.ShipmentService/GetShipment",
@@ -30,11 +40,32 @@ const RPCS: [(&str, &[Role]); 12] = [
         &[Admin, Shipman],
     ),
     (
+        "/logistics.shipment.v1.ShipmentService/RecordDelivery",
+        &[Admin, Shipman],
+    ),
+    (
+        "/logistics.shipment.v1.ShipmentService/ReportDelay",
+        &[Admin, Shipman],
+    ),
+    ("/logistics.shipment.v1.ShipmentService/RetractEvent", &[Admin]),
+    (
+        "/logistics.shipment.v1.ShipmentService/ReturnShipment",
+        &[Admin, User],
+    ),
+    (
+        "/logistics.shipment.v1.ShipmentService/AssignShipment",
+        &[Admin, User],
+    ),
+    (
         "/logistics.shipment.v1.ShipmentService/CancelShipment",
         &[Admin, User],
     ),
     (
         "/logistics.tracking.v1.TrackingService/GetTimeline",
+        &[Admin, User, Shipman],
+    ),
+    (
+        "/logistics.tracking.v1.TrackingService/BatchGetTimelines",
         &[Admin, User, Shipman],
     ),
     (
@@ -57,6 +88,9 @@ const RPCS: [(&str, &[Role]); 12] = [
     ("/logistics.analytics.v1.AnalyticsService/GetAccuracy", &[Admin]),
 ];
 
+/// What needs no token.
+const EVERYBODY: [&str; 1] = ["/logistics.tracking.v1.TrackingService/GetPublicTimeline"];
+
 const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
 
 /// Who may call the RPC with this path; `None` where there is no such RPC, which then nobody may call.
@@ -64,6 +98,9 @@ const OPEN: [&str; 2] = ["/grpc.health.v1.Health/", "/grpc.reflection."];
 pub fn access(path: &str) -> Option<Access> {
     if OPEN.iter().any(|prefix| path.starts_with(prefix)) {
         return Some(Access::Open);
+    }
+    if EVERYBODY.contains(&path) {
+        return Some(Access::Everybody);
     }
     RPCS.iter()
         .find(|(rpc, _)| *rpc == path)
@@ -75,8 +112,8 @@ mod tests {
     use super::*;
     use prost::Message as _;
 
-    /// The RPCs of the contract, each with the roles that its comment names.
-    fn contract() -> Vec<(String, Vec<Role>)> {
+    /// The RPCs of the contract, each with the roles that its comment names, and whether it says that it needs none.
+    fn contract() -> Vec<(String, Vec<Role>, bool)> {
         let set = prost_types::FileDescriptorSet::decode(logistics_schemas::grpc::DESCRIPTORS).unwrap();
         let mut rpcs = Vec::new();
         for file in set.file {
@@ -97,6 +134,7 @@ mod tests {
                     rpcs.push((
                         format!("/{}.{}/{}", file.package(), service.name(), method.name()),
                         roles_in(&comment),
+                        comment.contains("Open to everybody"),
                     ));
                 }
             }
@@ -123,8 +161,13 @@ mod tests {
     #[test]
     fn the_table_is_the_contract() {
         let contract = contract();
-        assert_eq!(contract.len(), RPCS.len());
-        for (path, roles) in contract {
+        assert_eq!(contract.len(), RPCS.len() + EVERYBODY.len());
+        for (path, roles, open) in contract {
+            if open {
+                assert_eq!(access(&path), Some(Access::Everybody), "{path}");
+                assert!(roles.is_empty(), "{path} is open and names roles");
+                continue;
+            }
             assert!(!roles.is_empty(), "{path} does not say who may call it");
             let Some(Access::Roles(allowed)) = access(&path) else {
                 panic!("{path} is not in the table");

@@ -5,7 +5,7 @@ use anyhow::Result;
 use chrono::{DateTime, TimeDelta};
 use logistics_chassis::codec::{Codec, Location, ShipmentCreated, ShipmentStatusChanged};
 use logistics_chassis::projection;
-use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::Workload;
 use logistics_testbed::{FeedRecord, Testbed, eventually};
 use uuid::Uuid;
@@ -50,6 +50,12 @@ fn shipment(codec: &Codec, number: usize) -> Result<Vec<FeedRecord>> {
         recorded_at: occurred_at,
         location: None,
         reason: String::new(),
+        kind: Kind::Scan,
+        retracts: None,
+        delay: None,
+        notice: None,
+        proof: None,
+        assignee: String::new(),
     };
     Ok(vec![
         FeedRecord::of(codec, &created)?,

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, TimeDelta};
 use logistics_chassis::codec::{Codec, Location, ShipmentCreated, ShipmentStatusChanged};
 use logistics_chassis::projection;
-use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::Workload;
 use logistics_schemas::grpc::logistics::tracking::v1::tracking_service_client::TrackingServiceClient;
 use logistics_schemas::grpc::logistics::tracking::v1::{StreamTrackingRequest, StreamTrackingResponse};
@@ -62,6 +62,12 @@ fn shipment(codec: &Codec, scans: i64) -> Result<(Uuid, Vec<FeedRecord>)> {
                 recorded_at: at,
                 location: None,
                 reason: String::new(),
+                kind: Kind::Scan,
+                retracts: None,
+                delay: None,
+                notice: None,
+                proof: None,
+                assignee: String::new(),
             },
         )?);
     }

@@ -1,4 +1,5 @@
-use logistics_domain::status::Classifier;
+use logistics_domain::ledger::Fact;
+use logistics_domain::status::{Classifier, Status};
 use prost_types::Timestamp;
 
 use super::*;
@@ -159,4 +160,110 @@ fn only_what_is_expected_may_lie_ahead() {
     assert_eq!(wrong_fields(record(&request, now())), ["occurred_at"]);
     request.classifier = types::Classifier::Estimated.into();
     assert!(record(&request, now()).is_ok());
+}
+
+fn delivered() -> proto::RecordDeliveryRequest {
+    proto::RecordDeliveryRequest {
+        idempotency_key: "k".to_owned(),
+        shipment_id: Uuid::now_v7().to_string(),
+        occurred_at: Some(at(1_357_046_220)),
+        location: Some(place("IAH")),
+        proof: Some(types::ProofOfDelivery {
+            signer: "Bob Brown".to_owned(),
+            image_ref: "s3://proofs/1.jpg".to_owned(),
+            signature_ref: String::new(),
+        }),
+        reason: String::new(),
+    }
+}
+
+#[test]
+fn a_delivery_is_a_scan_with_a_proof() {
+    let scan = delivery(&delivered(), now()).unwrap();
+    assert_eq!(scan.report.fact, Fact::Status(Status::Delivered));
+    assert_eq!(scan.proof.map(|proof| proof.signer).as_deref(), Some("Bob Brown"));
+}
+
+#[test]
+fn a_proof_proves_something_within_bounds() {
+    type Spoil = fn(&mut types::ProofOfDelivery);
+    let cases: [(&str, Spoil); 4] = [
+        ("proof", |proof| *proof = types::ProofOfDelivery::default()),
+        ("proof.signer", |proof| proof.signer = "x".repeat(101)),
+        ("proof.image_ref", |proof| proof.image_ref = "a\nb".to_owned()),
+        ("proof.signature_ref", |proof| {
+            proof.signature_ref = "x".repeat(501)
+        }),
+    ];
+    for (field, spoil) in cases {
+        let mut request = delivered();
+        spoil(request.proof.as_mut().unwrap());
+        assert_eq!(wrong_fields(delivery(&request, now())), [field]);
+    }
+    let mut request = delivered();
+    request.proof = None;
+    assert_eq!(wrong_fields(delivery(&request, now())), ["proof"]);
+    request = delivered();
+    request.occurred_at = Some(at(1_400_000_000 + 3_601));
+    assert_eq!(wrong_fields(delivery(&request, now())), ["occurred_at"]);
+}
+
+#[test]
+fn a_delay_has_a_reason_or_is_over() {
+    let told = |reason: types::DelayReason, over: bool| proto::ReportDelayRequest {
+        idempotency_key: "k".to_owned(),
+        shipment_id: Uuid::now_v7().to_string(),
+        delay: reason.into(),
+        over,
+        occurred_at: Some(at(1_357_034_100)),
+        location: None,
+        reason: "missed_connection".to_owned(),
+    };
+    let fact = |reason, over| delay(&told(reason, over), now()).map(|scan| scan.report.fact);
+    assert_eq!(
+        fact(types::DelayReason::Weather, false).unwrap(),
+        Fact::Delay(Some(logistics_domain::delay::DelayReason::Weather))
+    );
+    assert_eq!(
+        fact(types::DelayReason::Unspecified, true).unwrap(),
+        Fact::Delay(None)
+    );
+    assert_eq!(
+        wrong_fields(fact(types::DelayReason::Unspecified, false)),
+        ["delay"]
+    );
+    assert_eq!(wrong_fields(fact(types::DelayReason::Weather, true)), ["delay"]);
+    let mut unknown = told(types::DelayReason::Weather, false);
+    unknown.delay = 99;
+    assert_eq!(wrong_fields(delay(&unknown, now())), ["delay"]);
+}
+
+#[test]
+fn a_retraction_names_an_event_and_says_why() {
+    let empty = proto::RetractEventRequest::default();
+    assert_eq!(
+        wrong_fields(retract(&empty)),
+        ["idempotency_key", "shipment_id", "event_id", "reason"]
+    );
+    let request = proto::RetractEventRequest {
+        idempotency_key: "k".to_owned(),
+        shipment_id: Uuid::now_v7().to_string(),
+        event_id: Uuid::now_v7().to_string(),
+        reason: "did_not_occur".to_owned(),
+    };
+    assert_eq!(retract(&request).unwrap().reason, "did_not_occur");
+}
+
+#[test]
+fn an_assignee_is_the_subject_of_a_token_or_nobody() {
+    let request = |assignee: String| proto::AssignShipmentRequest {
+        idempotency_key: "k".to_owned(),
+        shipment_id: Uuid::now_v7().to_string(),
+        assignee,
+    };
+    assert_eq!(assign(&request(String::new())).unwrap().assignee, "");
+    assert_eq!(assign(&request("carl".to_owned())).unwrap().assignee, "carl");
+    for wrong in ["a\u{7}".to_owned(), "x".repeat(129)] {
+        assert_eq!(wrong_fields(assign(&request(wrong))), ["assignee"]);
+    }
 }

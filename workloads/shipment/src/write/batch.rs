@@ -11,10 +11,11 @@ use logistics_chassis::outbox::{self, Record};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Intent, Job};
-use crate::change::{self, Act};
+use super::Job;
+use super::intent;
+use crate::change::Act;
+use crate::history::History;
 use crate::model::{Change, Shipment};
-use crate::request::{Cancellation, Scan};
 use crate::store;
 
 /// Why nothing was written.
@@ -44,13 +45,16 @@ pub(super) async fn commit(
     let mut transaction = pool.begin().await?;
     let claims: Vec<_> = jobs.iter().map(|job| &job.claim).collect();
     let first = idempotency::replay(&mut transaction, &claims).await?;
-    let fresh = jobs.iter().zip(&first).filter(|(_, first)| first.is_none());
-    let wanted: Vec<_> = fresh
+    let fresh = || jobs.iter().zip(&first).filter(|(_, first)| first.is_none());
+    let wanted: Vec<_> = fresh()
         .filter_map(|(job, _)| Some((job.intent.shipment_id()?, job.principal.account_id.as_str())))
         .collect();
+    let shipments = store::lock(&mut transaction, &wanted).await?;
+    let old = intent::need_history(fresh().map(|(job, _)| &job.intent), &shipments);
     let mut batch = Batch {
         events,
-        shipments: store::lock(&mut transaction, &wanted).await?,
+        histories: store::histories(&mut transaction, &old).await?,
+        shipments,
         done: Vec::new(),
         by_key: HashMap::new(),
     };
@@ -71,6 +75,8 @@ struct Batch<'a> {
     events: &'a EventWriter,
     /// The shipments as they are after what was decided. They are locked.
     shipments: HashMap<Uuid, Shipment>,
+    /// Their events, where a request needs them.
+    histories: HashMap<Uuid, History>,
     done: Vec<Done<'a>>,
     /// Where in `done` the request with a key is.
     by_key: HashMap<(&'a str, &'a str, &'a str, &'a str), usize>,
@@ -114,6 +120,9 @@ impl<'a> Batch<'a> {
             change,
         };
         let answer = done.answer.response.clone();
+        if let Some(history) = self.histories.get_mut(&done.change.shipment.id) {
+            history.push(done.change.event.clone());
+        }
         self.shipments
             .insert(done.change.shipment.id, done.change.shipment.clone());
         self.by_key.insert(job.claim.scope(), self.done.len());
@@ -128,18 +137,13 @@ impl<'a> Batch<'a> {
             now: now(),
             event_id: Uuid::now_v7(),
         };
-        let locked = |id: &Uuid| {
-            let shipment = self.shipments.get(id);
-            let own = shipment.filter(|shipment| shipment.account_id == job.principal.account_id);
-            own.cloned().ok_or_else(|| store::not_found(*id))
+        let Some(id) = job.intent.shipment_id() else {
+            return job.intent.create(act);
         };
-        match &job.intent {
-            Intent::Create(order) => Ok(change::create(order.clone(), Uuid::now_v7(), act)),
-            Intent::Record(scan) => Ok(change::record(locked(&scan.shipment_id)?, scan.clone(), act)),
-            Intent::Cancel(cancellation) => {
-                change::cancel(locked(&cancellation.shipment_id)?, cancellation.clone(), act)
-            }
-        }
+        let shipment = self.shipments.get(&id);
+        let own = shipment.filter(|shipment| shipment.account_id == job.principal.account_id);
+        let shipment = own.cloned().ok_or_else(|| store::not_found(id))?;
+        job.intent.change(shipment, self.histories.get(&id), act)
     }
 
     fn record(&self, change: &Change) -> Result<Record, ServiceError> {
@@ -174,18 +178,6 @@ impl<'a> Batch<'a> {
         audit::append(connection, &leaves).await?;
         outbox::append(connection, &records).await?;
         Ok(Recorded::First)
-    }
-}
-
-impl Intent {
-    /// The shipment that has to be locked.
-    const fn shipment_id(&self) -> Option<Uuid> {
-        match self {
-            Self::Create(_) => None,
-            Self::Record(Scan { shipment_id, .. }) | Self::Cancel(Cancellation { shipment_id, .. }) => {
-                Some(*shipment_id)
-            }
-        }
     }
 }
 

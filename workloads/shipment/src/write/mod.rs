@@ -3,6 +3,7 @@
 
 mod batch;
 mod committer;
+mod intent;
 
 use logistics_chassis::errors::ServiceError;
 use logistics_chassis::idempotency::Claim;
@@ -13,20 +14,13 @@ use tracing::Span;
 
 use self::batch::now;
 pub(crate) use self::committer::{CommitMetrics, Committers};
-use crate::model::{Change, Order};
-use crate::request::{self, Cancellation, Scan};
+use self::intent::Intent;
+use crate::model::Change;
+use crate::request;
 
 /// Writes for the callers; clones share the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer(mpsc::Sender<(Job, Reply)>);
-
-/// What is to be done, checked but not yet decided.
-#[derive(Clone, Debug)]
-enum Intent {
-    Create(Order),
-    Record(Scan),
-    Cancel(Cancellation),
-}
 
 /// A request on its way to the database.
 #[derive(Debug)]
@@ -48,61 +42,79 @@ trait Answer: prost::Message + Default {
     fn of(change: &Change) -> Self;
 }
 
-impl Answer for proto::CreateShipmentResponse {
-    fn of(change: &Change) -> Self {
-        Self {
-            shipment: Some(change.shipment.to_proto()),
+/// Answers with the shipment after the change.
+macro_rules! answer_shipment {
+    ($($answer:ident),*) => {$(
+        impl Answer for proto::$answer {
+            fn of(change: &Change) -> Self {
+                Self {
+                    shipment: Some(change.shipment.to_proto()),
+                }
+            }
         }
-    }
+    )*};
 }
 
-impl Answer for proto::RecordEventResponse {
-    fn of(change: &Change) -> Self {
-        Self {
-            event: Some(change.event_to_proto()),
-            shipment: Some(change.shipment.to_proto()),
+/// Answers with the event, too.
+macro_rules! answer_event {
+    ($($answer:ident),*) => {$(
+        impl Answer for proto::$answer {
+            fn of(change: &Change) -> Self {
+                Self {
+                    event: Some(change.event_to_proto()),
+                    shipment: Some(change.shipment.to_proto()),
+                }
+            }
         }
-    }
+    )*};
 }
 
-impl Answer for proto::CancelShipmentResponse {
-    fn of(change: &Change) -> Self {
-        Self {
-            shipment: Some(change.shipment.to_proto()),
+answer_shipment!(
+    CreateShipmentResponse,
+    CancelShipmentResponse,
+    ReturnShipmentResponse,
+    AssignShipmentResponse
+);
+answer_event!(
+    RecordEventResponse,
+    RecordDeliveryResponse,
+    ReportDelayResponse,
+    RetractEventResponse
+);
+
+/// A request of one RPC and what it asks for.
+macro_rules! rpc {
+    ($name:ident, $method:literal, $request:ident => $answer:ident, $intent:expr) => {
+        pub(crate) async fn $name(
+            &self,
+            principal: &Principal,
+            request: &proto::$request,
+        ) -> Result<proto::$answer, ServiceError> {
+            let intent: fn(&proto::$request) -> Result<Intent, ServiceError> = $intent;
+            let intent = intent(request)?;
+            let claim = Claim::new(principal, $method, &request.idempotency_key, request);
+            self.once(principal, claim, intent).await
         }
-    }
+    };
 }
 
 impl Writer {
-    pub(crate) async fn create(
-        &self,
-        principal: &Principal,
-        request: &proto::CreateShipmentRequest,
-    ) -> Result<proto::CreateShipmentResponse, ServiceError> {
-        let intent = Intent::Create(request::create(request)?);
-        let claim = Claim::new(principal, "CreateShipment", &request.idempotency_key, request);
-        self.once(principal, claim, intent).await
-    }
-
-    pub(crate) async fn record(
-        &self,
-        principal: &Principal,
-        request: &proto::RecordEventRequest,
-    ) -> Result<proto::RecordEventResponse, ServiceError> {
-        let intent = Intent::Record(request::record(request, now())?);
-        let claim = Claim::new(principal, "RecordEvent", &request.idempotency_key, request);
-        self.once(principal, claim, intent).await
-    }
-
-    pub(crate) async fn cancel(
-        &self,
-        principal: &Principal,
-        request: &proto::CancelShipmentRequest,
-    ) -> Result<proto::CancelShipmentResponse, ServiceError> {
-        let intent = Intent::Cancel(request::cancel(request)?);
-        let claim = Claim::new(principal, "CancelShipment", &request.idempotency_key, request);
-        self.once(principal, claim, intent).await
-    }
+    rpc!(create, "CreateShipment", CreateShipmentRequest => CreateShipmentResponse,
+        |request| request::create(request).map(Intent::Create));
+    rpc!(record, "RecordEvent", RecordEventRequest => RecordEventResponse,
+        |request| request::record(request, now()).map(Intent::Record));
+    rpc!(record_delivery, "RecordDelivery", RecordDeliveryRequest => RecordDeliveryResponse,
+        |request| request::delivery(request, now()).map(Intent::Record));
+    rpc!(report_delay, "ReportDelay", ReportDelayRequest => ReportDelayResponse,
+        |request| request::delay(request, now()).map(Intent::Record));
+    rpc!(retract, "RetractEvent", RetractEventRequest => RetractEventResponse,
+        |request| request::retract(request).map(Intent::Retract));
+    rpc!(cancel, "CancelShipment", CancelShipmentRequest => CancelShipmentResponse,
+        |request| request::cancel(request).map(Intent::Cancel));
+    rpc!(send_back, "ReturnShipment", ReturnShipmentRequest => ReturnShipmentResponse,
+        |request| request::send_back(request).map(Intent::Return));
+    rpc!(assign, "AssignShipment", AssignShipmentRequest => AssignShipmentResponse,
+        |request| request::assign(request).map(Intent::Assign));
 
     /// Answers as the first time, or does it and keeps the answer.
     async fn once<R: Answer>(

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::support::{Caller, Service, rows, wrong_fields};
 
 /// Transactions so far, and the requests in them.
-async fn transactions(service: &Service) -> Result<(f64, f64)> {
+pub(crate) async fn transactions(service: &Service) -> Result<(f64, f64)> {
     let text = reqwest::get(format!("{}/metrics", service.admin))
         .await?
         .text()

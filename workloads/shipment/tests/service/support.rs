@@ -125,6 +125,100 @@ impl Caller {
             .into_inner())
     }
 
+    /// Sends orders in one stream.
+    pub(crate) async fn create_many(
+        &self,
+        orders: impl IntoIterator<Item = proto::CreateShipmentRequest, IntoIter: Send + 'static>,
+    ) -> Result<Vec<proto::CreateShipmentsResult>, Status> {
+        let messages = orders
+            .into_iter()
+            .map(|order| proto::CreateShipmentsRequest { order: Some(order) });
+        let request = self.request(futures::stream::iter(messages));
+        let answer = self.client.clone().create_shipments(request).await?;
+        Ok(answer.into_inner().results)
+    }
+
+    pub(crate) async fn find(
+        &self,
+        carrier: &str,
+        tracking_number: &str,
+        at: Option<i64>,
+    ) -> Result<proto::Shipment, Status> {
+        let request = proto::FindShipmentRequest {
+            carrier: carrier.to_owned(),
+            tracking_number: tracking_number.to_owned(),
+            at: at.map(|seconds| prost_types::Timestamp { seconds, nanos: 0 }),
+        };
+        let answer = self.client.clone().find_shipment(self.request(request)).await?;
+        answer
+            .into_inner()
+            .shipment
+            .ok_or_else(|| Status::internal("no shipment"))
+    }
+
+    pub(crate) async fn deliver(
+        &self,
+        request: proto::RecordDeliveryRequest,
+    ) -> Result<proto::RecordDeliveryResponse, Status> {
+        let answer = self.client.clone().record_delivery(self.request(request)).await?;
+        Ok(answer.into_inner())
+    }
+
+    pub(crate) async fn delay(
+        &self,
+        request: proto::ReportDelayRequest,
+    ) -> Result<proto::ReportDelayResponse, Status> {
+        let answer = self.client.clone().report_delay(self.request(request)).await?;
+        Ok(answer.into_inner())
+    }
+
+    pub(crate) async fn retract(
+        &self,
+        key: &str,
+        shipment_id: &str,
+        event_id: &str,
+    ) -> Result<proto::RetractEventResponse, Status> {
+        let request = proto::RetractEventRequest {
+            idempotency_key: key.to_owned(),
+            shipment_id: shipment_id.to_owned(),
+            event_id: event_id.to_owned(),
+            reason: "did_not_occur".to_owned(),
+        };
+        let answer = self.client.clone().retract_event(self.request(request)).await?;
+        Ok(answer.into_inner())
+    }
+
+    pub(crate) async fn send_back(&self, key: &str, shipment_id: &str) -> Result<proto::Shipment, Status> {
+        let request = proto::ReturnShipmentRequest {
+            idempotency_key: key.to_owned(),
+            shipment_id: shipment_id.to_owned(),
+            reason: "refused".to_owned(),
+        };
+        let answer = self.client.clone().return_shipment(self.request(request)).await?;
+        answer
+            .into_inner()
+            .shipment
+            .ok_or_else(|| Status::internal("no shipment"))
+    }
+
+    pub(crate) async fn assign(
+        &self,
+        key: &str,
+        shipment_id: &str,
+        assignee: &str,
+    ) -> Result<proto::Shipment, Status> {
+        let request = proto::AssignShipmentRequest {
+            idempotency_key: key.to_owned(),
+            shipment_id: shipment_id.to_owned(),
+            assignee: assignee.to_owned(),
+        };
+        let answer = self.client.clone().assign_shipment(self.request(request)).await?;
+        answer
+            .into_inner()
+            .shipment
+            .ok_or_else(|| Status::internal("no shipment"))
+    }
+
     pub(crate) async fn cancel(&self, key: &str, shipment_id: &str) -> Result<proto::Shipment, Status> {
         let request = proto::CancelShipmentRequest {
             idempotency_key: key.to_owned(),
@@ -175,6 +269,15 @@ pub(crate) fn wrong_fields(status: &Status) -> Vec<String> {
         .map(|request| request.field_violations.clone())
         .unwrap_or_default();
     violations.into_iter().map(|violation| violation.field).collect()
+}
+
+/// The reason of a refusal.
+pub(crate) fn reason(status: &Status) -> String {
+    let details = status.get_error_details();
+    details
+        .error_info()
+        .map(|info| info.reason.clone())
+        .unwrap_or_default()
 }
 
 /// How many rows the service has written, by table.

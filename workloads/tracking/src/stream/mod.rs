@@ -34,7 +34,7 @@ use metrics::StreamMetrics;
 use session::Limits;
 
 use crate::store::{self, Entry};
-use crate::{api, projector};
+use crate::{projector, view};
 
 /// How often the projection is asked how far the followed shipments are, all of them in one question.
 const CHECK: Duration = Duration::from_secs(2);
@@ -137,9 +137,11 @@ impl Streams {
 /// A stream must not show what the timeline will never have.
 fn is_storable(entry: &Entry) -> bool {
     let location = entry.location.iter();
+    let proof = entry.proof.iter();
     let mut texts = location
         .flat_map(|location| [&location.code, &location.facility])
-        .chain([&entry.actor, &entry.reason]);
+        .chain(proof.flat_map(|proof| [&proof.signer, &proof.image_ref, &proof.signature_ref]))
+        .chain([&entry.actor, &entry.reason, &entry.assignee]);
     !texts.any(|text| text.contains('\0'))
 }
 
@@ -165,7 +167,7 @@ impl Observer for Feed {
             }) => {
                 let entry = projector::entry(event_id, shipment_id, seq, &event);
                 if is_storable(&entry) {
-                    self.hub.give(shipment_id, seq, &Arc::new(api::event(&entry)));
+                    self.hub.give(shipment_id, seq, &Arc::new(view::event(&entry)));
                 } else {
                     self.hub.tell_of(shipment_id, seq);
                 }

@@ -200,7 +200,7 @@ impl Session {
         let entries =
             store::entries_after(&self.pool, self.subscription.shipment(), self.merge.last(), PAGE).await?;
         for entry in &entries {
-            let event = Arc::new(crate::api::event(entry));
+            let event = Arc::new(crate::view::event(entry));
             self.merge.take(entry.seq, (event, "projection"));
         }
         Ok(entries.len())

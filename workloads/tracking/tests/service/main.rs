@@ -4,5 +4,6 @@ mod answers;
 mod deliveries;
 mod poison;
 mod redrive;
+mod said;
 mod streams;
 mod support;

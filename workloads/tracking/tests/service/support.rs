@@ -9,7 +9,8 @@ use logistics_chassis::codec::{Codec, Location, ShipmentCreated, ShipmentStatusC
 use logistics_chassis::projection;
 use logistics_chassis::service::RunError;
 use logistics_chassis::shutdown::Shutdown;
-use logistics_domain::status::{Classifier, Report, State, Status, decide};
+use logistics_domain::ledger::{Fact, Report, State};
+use logistics_domain::status::{Classifier, Kind, Status};
 use logistics_schemas::Workload;
 use logistics_schemas::config::Streams;
 use logistics_schemas::grpc::logistics::tracking::v1 as proto;
@@ -170,6 +171,34 @@ impl Service {
             .map(tonic::Response::into_inner))
     }
 
+    pub(crate) async fn timelines(
+        &self,
+        bench: &Bench,
+        account: &str,
+        shipment_ids: Vec<String>,
+    ) -> Result<Result<proto::BatchGetTimelinesResponse, Refusal>> {
+        let mut request = Request::new(proto::BatchGetTimelinesRequest { shipment_ids });
+        request
+            .metadata_mut()
+            .insert("authorization", bench.testbed.bearer("ann", &["user"], account)?);
+        let answer = self.client.clone().batch_get_timelines(request).await;
+        Ok(answer.map(tonic::Response::into_inner))
+    }
+
+    /// As anybody, without a token.
+    pub(crate) async fn public(
+        &self,
+        shipment_id: &str,
+        tracking_number: &str,
+    ) -> Result<proto::GetPublicTimelineResponse, Refusal> {
+        let request = proto::GetPublicTimelineRequest {
+            shipment_id: shipment_id.to_owned(),
+            tracking_number: tracking_number.to_owned(),
+        };
+        let answer = self.client.clone().get_public_timeline(request).await?;
+        Ok(answer.into_inner())
+    }
+
     /// Opens a live stream as `subject` of `account`.
     pub(crate) async fn stream(
         &self,
@@ -288,11 +317,13 @@ impl Story {
         for (seq, reported) in (2..).zip(reports) {
             let occurred_at = start + TimeDelta::minutes(seq * 10);
             let report = Report {
-                status: *reported,
+                fact: Fact::Status(*reported),
                 classifier: Classifier::Actual,
                 occurred_at,
             };
-            let decision = decide(&state, &report);
+            let Some(decision) = state.decide(&report) else {
+                continue;
+            };
             state = decision.state;
             changes.push(ShipmentStatusChanged {
                 shipment_id: id,
@@ -307,6 +338,12 @@ impl Story {
                 recorded_at: occurred_at,
                 location: (seq % 2 == 0).then(|| place("ORD")),
                 reason: String::new(),
+                kind: Kind::Scan,
+                retracts: None,
+                delay: None,
+                notice: None,
+                proof: None,
+                assignee: String::new(),
             });
         }
         Self { created, changes }

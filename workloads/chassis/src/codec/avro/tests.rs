@@ -1,10 +1,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use logistics_domain::status::{Classifier, Disposition, Status};
+use logistics_domain::delay::DelayReason;
+use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::topics;
 use uuid::Uuid;
 
 use super::*;
-use crate::codec::{Location, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged};
+use crate::codec::{
+    Location, ProofOfDelivery, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged,
+};
 
 fn at(micros: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::microseconds(micros)
@@ -47,6 +50,12 @@ fn changed(status: Status, location: Option<Location>) -> ShipmentStatusChanged 
         recorded_at: at(5),
         location,
         reason: "weather".into(),
+        kind: Kind::Scan,
+        retracts: None,
+        delay: None,
+        notice: None,
+        proof: None,
+        assignee: String::new(),
     }
 }
 
@@ -76,6 +85,62 @@ fn every_status_and_a_missing_place_are_read_as_they_were_written() {
             assert_eq!(round_trip(&event), event);
         }
     }
+}
+
+#[test]
+fn every_kind_and_all_that_only_one_has_are_read_as_they_were_written() {
+    for kind in Kind::ALL {
+        for delay in DelayReason::ALL.map(Some).into_iter().chain([None]) {
+            let event = ShipmentStatusChanged {
+                kind,
+                retracts: Some(Uuid::from_u128(9)),
+                delay,
+                notice: delay,
+                proof: Some(ProofOfDelivery {
+                    signer: "Bob".into(),
+                    image_ref: "s3://proofs/1.jpg".into(),
+                    signature_ref: String::new(),
+                }),
+                assignee: "carl".into(),
+                ..changed(Status::Delivered, None)
+            };
+            assert_eq!(round_trip(&event), event);
+            let json = serde_json::to_vec(&event).unwrap();
+            assert_eq!(decode_json::<ShipmentStatusChanged>(&json).unwrap(), event);
+        }
+    }
+}
+
+/// What the log may still hold: written before an event could be taken back, tell of a delay, or carry a proof.
+#[test]
+fn an_event_of_the_last_release_is_a_scan() {
+    let old = Schema::parse_str(include_str!(
+        "../../../../../schemas/baseline/avro/shipment.status_changed.avsc"
+    ))
+    .unwrap();
+    let own = schema(topics::SHIPMENT_STATUS_CHANGED);
+    let expected = changed(Status::PickedUp, Some(place("ORD")));
+    let apache_avro::types::Value::Record(mut fields) = apache_avro::to_value(&expected).unwrap() else {
+        panic!("no record");
+    };
+    let apache_avro::Schema::Record(record) = &old else {
+        panic!("no record");
+    };
+    fields.retain(|(name, _)| record.fields.iter().any(|field| field.name == *name));
+    let datum = write(&old, &apache_avro::types::Value::Record(fields.clone()));
+    assert_eq!(
+        decode_datum::<ShipmentStatusChanged>(&old, &own, &mut datum.as_slice()).unwrap(),
+        expected
+    );
+
+    let mut json = serde_json::to_value(&expected).unwrap();
+    json.as_object_mut()
+        .unwrap()
+        .retain(|name, _| record.fields.iter().any(|field| field.name == *name));
+    assert_eq!(
+        decode_json::<ShipmentStatusChanged>(json.to_string().as_bytes()).unwrap(),
+        expected
+    );
 }
 
 #[test]
@@ -113,6 +178,7 @@ fn the_bytes_are_those_of_the_avro_specification() {
     expected.extend_from_slice(b"\x0cacct-1\x0escanner");
     expected.extend_from_slice(&[2, 2, 2, 4, 1, 10, 0]);
     expected.extend_from_slice(b"\x0eweather");
+    expected.extend_from_slice(&[0, 0, 0, 0, 0, 0]);
     assert_eq!(datum, expected);
 }
 
