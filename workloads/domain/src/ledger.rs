@@ -277,6 +277,8 @@ impl Ledger {
         };
         let disposition = match report.fact {
             Fact::Delay(_) => Disposition::Informational,
+            // It was possible: whatever its time, it is in force.
+            Fact::Status(Cancelled) => Disposition::Applied,
             Fact::Status(_) if is_older(&before) || is_older(&state) => Disposition::Late,
             Fact::Status(_) if is_last => Disposition::Applied,
             Fact::Status(_) if is_step => Disposition::Late,

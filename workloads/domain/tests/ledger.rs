@@ -292,6 +292,16 @@ fn a_return_is_ordered_on_the_way_and_ends_with_the_sender() {
     }
 }
 
+#[test]
+fn a_cancellation_is_in_force_whatever_its_time() {
+    let mut desk = desk(&[scan(Exception, 9)]);
+    let cancelled = desk.record(scan(Cancelled, 5));
+    assert_eq!(
+        (cancelled.disposition, cancelled.state.status),
+        (Disposition::Applied, Cancelled)
+    );
+}
+
 /// What may come in, in any order.
 #[derive(Clone, Copy, Debug)]
 enum Act {
