@@ -192,7 +192,7 @@ fn a_proof_proves_something_within_bounds() {
         ("proof.signer", |proof| proof.signer = "x".repeat(101)),
         ("proof.image_ref", |proof| proof.image_ref = "a\nb".to_owned()),
         ("proof.signature_ref", |proof| {
-            proof.signature_ref = "x".repeat(501)
+            proof.signature_ref = "x".repeat(501);
         }),
     ];
     for (field, spoil) in cases {
