@@ -239,11 +239,13 @@ fn build_tools(names: &[String]) -> Result<()> {
             "cluster" => tools.extend(Tool::CLUSTER),
             "judges" => tools.extend(Tool::JUDGES),
             "bench" => tools.extend(Tool::BENCH),
+            "bench-workloads" => tools.extend(Tool::BENCH_WORKLOADS),
             single => {
                 let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == single) else {
                     let known = Tool::ALL.map(Tool::name).join(", ");
                     bail!(
-                        "unknown tool `{single}`; known are the sets cluster, judges and bench, and: {known}"
+                        "unknown tool `{single}`; known are the sets cluster, judges, bench and bench-workloads, \
+                         and: {known}"
                     );
                 };
                 tools.push(tool);

@@ -37,7 +37,7 @@ mod wait;
 #[cfg(feature = "kubernetes")]
 pub use api_server::{ApiServer, api_server, audited_api_server};
 pub use kafka::{Kafka, kafka, kafka_with_doors};
-pub use postgres::{Database, Postgres, postgres, postgres_on_small_disk};
+pub use postgres::{Database, Postgres, durable_postgres, postgres, postgres_on_small_disk};
 pub use program::Program;
 pub use prometheus::{Prometheus, prometheus};
 pub use proxy::{Flow, Proxy};

@@ -1,4 +1,4 @@
-//! PostgreSQL with passwords (SCRAM) and TLS, as in production; without fsync.
+//! PostgreSQL with passwords (SCRAM) and TLS, as in production; without fsync, unless it is asked for.
 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -54,15 +54,20 @@ pub struct Database {
 
 /// Starts a server of its own; see [`crate::shared::postgres`] for one that costs its start only once.
 pub async fn postgres() -> Result<Postgres> {
-    start(None).await
+    start(None, "off").await
 }
 
 /// Starts a server of its own on a disk of so many MiB, which can be filled: [`Postgres::fill_disk`].
 pub async fn postgres_on_small_disk(mebibytes: u32) -> Result<Postgres> {
-    start(Some(mebibytes)).await
+    start(Some(mebibytes), "off").await
 }
 
-async fn start(small_disk: Option<u32>) -> Result<Postgres> {
+/// Starts a server whose commits wait for the disk, as in production.
+pub async fn durable_postgres() -> Result<Postgres> {
+    start(None, "on").await
+}
+
+async fn start(small_disk: Option<u32>, fsync: &str) -> Result<Postgres> {
     let bin = tool::postgres_bin()?;
     let folder = scratch::folder("postgres")?;
     let user = unprivileged_user()?;
@@ -119,7 +124,7 @@ async fn start(small_disk: Option<u32>) -> Result<Postgres> {
         "listen_addresses=127.0.0.1".into(),
         format!("port={port}"),
         format!("unix_socket_directories={}", home.display()),
-        "fsync=off".into(),
+        format!("fsync={fsync}"),
         "max_connections=300".into(),
         "ssl=on".into(),
         format!("ssl_cert_file={}", file("server.crt")),
@@ -199,6 +204,12 @@ impl Postgres {
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "psql: {}", errors.trim());
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// The id of its first process, the parent of those that serve connections; unless it was killed.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
     }
 
     /// What the server has noted so far.

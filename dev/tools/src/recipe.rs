@@ -52,6 +52,7 @@ pub(crate) fn run(tool: Tool, site: &Site<'_>, step: &Step) -> Result<(), ToolEr
         Tool::Apicurio => maven(site, step, "dependency:unpack"),
         Tool::Jdk => pip(site, step, "jdk.txt"),
         Tool::Flights => pip(site, step, "flights.txt"),
+        Tool::FastApi => pip(site, step, "fastapi.txt"),
         Tool::CargoDeny => cargo(site, step, &tool.version()?),
         Tool::AsyncApi => npm(site, step),
     }

@@ -187,6 +187,12 @@ impl Toolbox {
         self.dir(Tool::AsyncApi)
     }
 
+    /// The folder from which Python imports `FastAPI`, asyncpg and aiokafka.
+    #[must_use]
+    pub fn fastapi(&self) -> PathBuf {
+        self.dir(Tool::FastApi)
+    }
+
     /// Node.js, which comes from the system's packages.
     pub fn node(&self) -> Result<PathBuf, ToolError> {
         prerequisites::find("node")
