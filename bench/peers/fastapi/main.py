@@ -81,6 +81,8 @@ def main() -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
+        # Its clients rest between loads.
+        timeout_keep_alive=300,
     )
 
 

@@ -26,6 +26,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::cores::Cores;
+use crate::peers::Peers;
 use crate::report::Report;
 use crate::stage::Stage;
 use crate::subject::Subject;
@@ -117,13 +118,19 @@ fn main() -> Result<()> {
         Some(Part::Chain { file }) => return on_all_cores()?.block_on(chain::run(file)),
         None => {}
     }
-    // Before there is any thread or process: all that is started later stays on the generator's core, unless it is told to
-    // be elsewhere.
+    // On all cores.
+    let peers = if arguments.no_peers {
+        None
+    } else {
+        Some(Peers::ready()?)
+    };
+    // Before there is any thread, and any process but for those that built the peers: all that is started later stays on
+    // the generator's core, unless it is told to be elsewhere.
     let cores = Cores::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(measure(&arguments, cores))?;
+    let report = runtime.block_on(measure(&arguments, cores, peers))?;
     match arguments.output {
         Output::Table => print!("{report}"),
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
@@ -137,7 +144,7 @@ fn on_all_cores() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
-async fn measure(arguments: &Arguments, cores: Cores) -> Result<Report> {
+async fn measure(arguments: &Arguments, cores: Cores, peers: Option<Peers>) -> Result<Report> {
     let wanted = |scenario| arguments.scenario.is_empty() || arguments.scenario.contains(&scenario);
     let subjects = Subject::all(!arguments.no_peers);
     let plan = Plan {
@@ -152,7 +159,7 @@ async fn measure(arguments: &Arguments, cores: Cores) -> Result<Report> {
         format!("{path} is not there; `cargo build --release -p logistics` makes it")
     })?;
     let mut report = Report::new(arguments.runs, arguments.seconds);
-    let stage = Stage::start(cores, logistics, !arguments.no_peers).await?;
+    let stage = Stage::start(cores, logistics, peers).await?;
     let creates = if wanted(Scenario::Creates) {
         Some(creates::Creates::prepare(&stage, &subjects).await?)
     } else {

@@ -33,16 +33,13 @@ pub(crate) struct Start {
 
 impl Peers {
     /// Builds the Go peer, and installs what the Python peer needs.
-    pub(crate) async fn ready() -> Result<Self> {
-        let ready = tokio::task::spawn_blocking(|| {
-            let tools = dev_tools::install(&Tool::BENCH_WORKLOADS)?;
-            anyhow::Ok(Self {
-                go: build_go(&tools)?,
-                python: python()?,
-                packages: tools.fastapi(),
-            })
-        });
-        ready.await?
+    pub(crate) fn ready() -> Result<Self> {
+        let tools = dev_tools::install(&Tool::BENCH_WORKLOADS)?;
+        Ok(Self {
+            go: build_go(&tools)?,
+            python: python()?,
+            packages: tools.fastapi(),
+        })
     }
 
     /// The peer in Go, with this configuration.

@@ -26,9 +26,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts the database, whose commits wait for the disk; makes the peers ready.
-    pub(crate) async fn start(cores: Cores, logistics: PathBuf, peers: bool) -> Result<Self> {
-        let peers = if peers { Some(Peers::ready().await?) } else { None };
+    /// Starts the database, whose commits wait for the disk.
+    pub(crate) async fn start(cores: Cores, logistics: PathBuf, peers: Option<Peers>) -> Result<Self> {
         progress(format!(
             "core {} for what is measured; core {} for the generator, PostgreSQL, Kafka and the schema registry",
             cores.server, cores.generator

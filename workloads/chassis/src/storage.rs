@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use logistics_schemas::config::{Database, TlsMode};
-use sqlx::PgPool;
+use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
 use crate::migrate::ServiceMigrations;
@@ -17,6 +18,9 @@ pub const WAITING: &str = "database";
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections are renewed after this time, so that a rotated password reaches all of them.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
+/// A connection that has rested for this long is tried before it is used: its server may have gone. One that was just used
+/// is not, for that costs a round trip, and a failure is told or tried again as at any other moment.
+const RESTED: Duration = Duration::from_secs(1);
 /// Longest statement, wait for a lock, and idle transaction. The server ends them even when this process is gone.
 const SESSION: [(&str, &str); 3] = [
     ("statement_timeout", "30s"),
@@ -95,6 +99,8 @@ pub fn open(database: &Database, schema: &'static str) -> Result<(PgPool, Refres
         .max_connections(database.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(MAX_LIFETIME)
+        .test_before_acquire(false)
+        .before_acquire(|connection, past| Box::pin(usable(connection, past)))
         .connect_lazy_with(options);
     let refresh = Refresh {
         pool: pool.clone(),
@@ -102,6 +108,14 @@ pub fn open(database: &Database, schema: &'static str) -> Result<(PgPool, Refres
         schema,
     };
     Ok((pool, refresh))
+}
+
+/// An error means that the pool takes another connection.
+async fn usable(connection: &mut PgConnection, past: PoolConnectionMetadata) -> Result<bool, sqlx::Error> {
+    if past.idle_for >= RESTED {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Gives new connections the credentials that the files hold now.

@@ -1,8 +1,9 @@
 //! Verifies tokens: JWTs signed with a key of the key file.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm};
@@ -21,6 +22,8 @@ const LEEWAY: u64 = 30;
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest token that is looked at, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
+/// Tokens that are remembered as verified: a signature costs more to verify than all else that a request does here.
+const MAX_KNOWN: usize = 4_096;
 /// Longest `sub` and `account_id`, in bytes.
 const MAX_NAME: usize = 256;
 /// Largest key file, in bytes.
@@ -71,6 +74,8 @@ pub enum TokenError {
 
 #[derive(Deserialize)]
 struct Claims {
+    /// Seconds since 1970; may have a fraction.
+    exp: f64,
     sub: String,
     account_id: String,
     roles: Vec<String>,
@@ -85,7 +90,37 @@ struct Key {
 #[derive(Default)]
 struct Keys {
     text: String,
-    keys: Vec<Key>,
+    all: Vec<Key>,
+    known: Known,
+}
+
+/// Tokens that were verified with these keys, so they go when the keys do.
+#[derive(Default)]
+struct Known(Mutex<HashMap<String, Verified>>);
+
+struct Verified {
+    principal: Principal,
+    /// Seconds since 1970.
+    expires: f64,
+}
+
+impl Known {
+    /// The caller, unless the token was not verified before or has expired since.
+    fn find(&self, token: &str) -> Option<Principal> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let verified = known.get(token)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+        // Without leeway: who is within it is looked at again.
+        (now < verified.expires).then(|| verified.principal.clone())
+    }
+
+    fn keep(&self, token: &str, verified: Verified) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(token.to_owned(), verified);
+    }
 }
 
 /// Verifies tokens; clones share the keys.
@@ -156,6 +191,11 @@ impl Verifier {
         if !scheme.eq_ignore_ascii_case("bearer") || token.len() > MAX_TOKEN {
             return Err(TokenError::Malformed);
         }
+        // Held until the end: what is kept was verified with the keys that it is kept with.
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(principal) = keys.known.find(token) {
+            return Ok(principal);
+        }
         let header = jsonwebtoken::decode_header(token).map_err(|error| match error.kind() {
             // An `alg` that the library does not know, such as `none`.
             ErrorKind::Json(_) | ErrorKind::InvalidAlgorithmName => TokenError::Algorithm,
@@ -171,15 +211,23 @@ impl Verifier {
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
 
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let mut refused = TokenError::UnknownKey;
-        for key in &keys.keys {
+        for key in &keys.all {
             let wanted = header.kid.is_none() || header.kid == key.id;
             if !wanted || key.algorithm != header.alg {
                 continue;
             }
             match jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation) {
-                Ok(data) => return principal(data.claims),
+                Ok(data) => {
+                    let expires = data.claims.exp;
+                    let principal = principal(data.claims)?;
+                    let verified = Verified {
+                        principal: principal.clone(),
+                        expires,
+                    };
+                    keys.known.keep(token, verified);
+                    return Ok(principal);
+                }
                 Err(error) => refused = refusal(error.kind()),
             }
             if refused != TokenError::Signature {
@@ -256,7 +304,11 @@ fn parse(path: &Path, text: String) -> Result<Keys, KeyFileError> {
     if keys.is_empty() {
         return Err(refuse("has no usable key".to_owned()));
     }
-    Ok(Keys { text, keys })
+    Ok(Keys {
+        text,
+        all: keys,
+        known: Known::default(),
+    })
 }
 
 /// What the key signs with, if that is allowed.

@@ -190,3 +190,46 @@ fn an_ed25519_key_is_accepted_and_a_shared_secret_is_no_key() {
     let error = fixture.verifier.reload_once().unwrap_err().to_string();
     assert!(error.contains("no usable key"), "{error}");
 }
+
+#[test]
+fn a_remembered_token_is_forgotten_with_its_key() {
+    let fixture = fixture();
+    let token = fixture.issuer.sign(&fixture.claims()).unwrap();
+    let first = fixture.verify_token(&token).unwrap();
+    assert_eq!(fixture.verify_token(&token), Ok(first));
+    let next = Issuer::generate("https://issuer.test", "logistics").unwrap();
+    std::fs::write(fixture.file.path(), next.jwks().unwrap()).unwrap();
+    assert!(fixture.verifier.reload_once().unwrap());
+    assert_eq!(fixture.verify_token(&token), Err(TokenError::UnknownKey));
+}
+
+#[test]
+fn a_remembered_token_expires() {
+    let fixture = fixture();
+    let principal = fixture.verify(&fixture.claims()).unwrap();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
+    let known = Known::default();
+    for (token, expires) in [("over", now - 1.0), ("good", now + 60.0)] {
+        let principal = principal.clone();
+        known.keep(token, Verified { principal, expires });
+    }
+    assert_eq!(known.find("over"), None);
+    assert_eq!(known.find("good"), Some(principal));
+    assert_eq!(known.find("never seen"), None);
+}
+
+#[test]
+fn only_so_many_tokens_are_remembered() {
+    let fixture = fixture();
+    let principal = fixture.verify(&fixture.claims()).unwrap();
+    let known = Known::default();
+    for number in 0..=MAX_KNOWN {
+        let (principal, expires) = (principal.clone(), f64::INFINITY);
+        known.keep(&number.to_string(), Verified { principal, expires });
+    }
+    assert!(known.0.lock().unwrap().len() <= MAX_KNOWN);
+    assert!(known.find(&MAX_KNOWN.to_string()).is_some());
+}
