@@ -35,6 +35,20 @@ impl TrackingService for Pod {
         Err(Status::internal("nobody waits so long"))
     }
 
+    async fn batch_get_timelines(
+        &self,
+        _: Request<proto::BatchGetTimelinesRequest>,
+    ) -> Result<Response<proto::BatchGetTimelinesResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it here"))
+    }
+
+    async fn get_public_timeline(
+        &self,
+        _: Request<proto::GetPublicTimelineRequest>,
+    ) -> Result<Response<proto::GetPublicTimelineResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it here"))
+    }
+
     type StreamTrackingStream = tokio_stream::Empty<Result<proto::StreamTrackingResponse, Status>>;
 
     async fn stream_tracking(
