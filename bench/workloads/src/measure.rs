@@ -119,12 +119,16 @@ mod tests {
 
     #[test]
     fn this_process_costs_something() {
-        let begin = std::time::Instant::now();
-        while begin.elapsed() < std::time::Duration::from_millis(50) {
-            std::hint::spin_loop();
-        }
         let pid = std::process::id();
-        assert!(cpu(pid).unwrap() >= 0.03);
+        let begin = std::time::Instant::now();
+        let before = cpu(pid).unwrap();
+        // On a machine with much else to do it takes a while to get it.
+        while cpu(pid).unwrap() < before + 0.03 {
+            assert!(
+                begin.elapsed() < std::time::Duration::from_mins(1),
+                "no CPU time is seen"
+            );
+        }
         assert!(cpu_of_family(pid).unwrap() >= cpu(pid).unwrap());
         assert!(rss(pid).unwrap() > 1.0);
     }
