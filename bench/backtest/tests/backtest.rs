@@ -21,7 +21,7 @@ fn every_target_is_met() {
     let report = Report::of(LEGS.len(), &replay(&LEGS));
     println!("{report}");
     assert_eq!((report.legs, report.arrivals), (336_776, 327_346));
-    // The split of the anchors: October to December.
+    // October to December count.
     assert!(report.forecasts.iter().all(|row| row.score.arrivals == 82_609));
     for target in &report.targets {
         assert!(target.met, "{target:?}");
