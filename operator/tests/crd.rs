@@ -138,6 +138,7 @@ async fn the_smallest_platform_gets_every_default() -> Result<()> {
       logLevel: info
     schemaRegistry:
       compatibility: BACKWARD
+      encoding: Avro
       tls:
         mode: Verify
       url: "https://registry/apis/ccompat/v7"

@@ -70,6 +70,7 @@ pub(crate) fn full(name: &str) -> Value {
                 "url": "http://registry:8081",
                 "tls": {"mode": "Disabled"},
                 "compatibility": "FULL_TRANSITIVE",
+                "encoding": "Json",
             },
             "database": {
                 "host": "10.0.0.7",
