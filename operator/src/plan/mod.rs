@@ -159,8 +159,10 @@ fn update(child: &Child, live: &Live, observed: &Observed, plan: &mut Plan) {
         found.retain(|difference| !accepted.contains(difference));
     }
     // A Job's work is done once, with the template of that time.
-    if child.id.kind == ChildKind::Job {
-        found.retain(|difference| !difference.path.starts_with("spec"));
+    let is_spec = |difference: &Difference| difference.path.starts_with("spec");
+    let former_template = child.id.kind == ChildKind::Job && found.iter().any(is_spec);
+    if former_template {
+        found.retain(|difference| !is_spec(difference));
     }
     let Some(first) = found.first() else { return };
     if let Some(fought) = observed.fights.get(&child.id)
@@ -203,7 +205,7 @@ fn update(child: &Child, live: &Live, observed: &Observed, plan: &mut Plan) {
         return;
     } else {
         let mut object = child.object.clone();
-        if child.id.kind == ChildKind::Job {
+        if former_template {
             // The template of that time: another one would be refused, and with it what is to be brought back.
             object["spec"] = live.object["spec"].clone();
         }
