@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dev_rig::Program;
+use dev_rig::{Program, cost};
 use serde::{Deserialize, Serialize};
 
 /// Several measurements of one thing.
@@ -83,45 +83,28 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Ticks of a process's CPU time in a second, on every Linux.
-const TICKS: f64 = 100.0;
-
 /// A running program with its costs.
 pub(crate) struct Subject<'a>(pub(crate) &'a Program);
 
 impl Subject<'_> {
-    fn read(&self, file: &str) -> Result<String> {
+    fn read(&self, read: fn(u32) -> Result<f64>) -> Result<f64> {
         let id = self.0.id().context("the process was killed")?;
-        let text = std::fs::read_to_string(format!("/proc/{id}/{file}"));
-        text.with_context(|| format!("the process has ended: {:?}", self.0.ended()))
-    }
-
-    fn memory(&self, field: &str) -> Result<f64> {
-        let status = self.read("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field));
-        let kib = line.and_then(|rest| rest.trim_start_matches(':').trim().strip_suffix(" kB"));
-        let kib: f64 = kib.context("no such line in /proc/…/status")?.trim().parse()?;
-        Ok(kib / 1024.0)
+        read(id).with_context(|| format!("how it ended: {:?}", self.0.ended()))
     }
 
     /// Resident memory in MiB.
     pub(crate) fn rss(&self) -> Result<f64> {
-        self.memory("VmRSS")
+        self.read(cost::rss)
     }
 
     /// The most resident memory so far, in MiB.
     pub(crate) fn peak_rss(&self) -> Result<f64> {
-        self.memory("VmHWM")
+        self.read(cost::peak_rss)
     }
 
     /// CPU time so far, in seconds.
     pub(crate) fn cpu(&self) -> Result<f64> {
-        let stat = self.read("stat")?;
-        let fields = stat.rsplit_once(") ").context("no name in /proc/…/stat")?.1;
-        let ticks = |index: usize| -> Result<f64> {
-            Ok(fields.split(' ').nth(index).context("too few fields")?.parse()?)
-        };
-        Ok((ticks(11)? + ticks(12)?) / TICKS)
+        self.read(cost::cpu)
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) async fn in_process<T: serde::de::DeserializeOwned>(
         env: Vec::new(),
     };
     let program = subject::on_core(stage, part, start)?;
+    // It ends with its work, and nothing else tells.
     while program.ended().is_none() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -125,7 +126,7 @@ async fn forget(pool: PgPool, over: Arc<AtomicBool>) -> Result<()> {
         let unsent = sqlx::query(statements::UNSENT).fetch_all(&pool).await?;
         let positions: Vec<i64> = unsent.iter().map(|row| row.get("position")).collect();
         if positions.is_empty() {
-            tokio::task::yield_now().await;
+            // How often the outbox is looked at while it is empty.
             tokio::time::sleep(Duration::from_millis(1)).await;
             continue;
         }

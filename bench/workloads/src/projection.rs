@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use dev_rig::cost;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use logistics_schemas::Workload;
 use logistics_schemas::grpc::logistics::r#type::v1::Status;
@@ -13,7 +14,7 @@ use crate::load::Job;
 use crate::report::Report;
 use crate::stage::{Platform, Stage};
 use crate::subject::{self, Subject};
-use crate::{Plan, measure, progress};
+use crate::{Plan, progress};
 
 /// Of each shipment: its creation, and what follows.
 pub(crate) const EVENTS: usize = 1 + WAY.len();
@@ -103,13 +104,14 @@ impl History {
                 "{events} events are not projected after {} s",
                 PATIENCE.as_secs()
             );
+            // Seldom enough not to be part of what is measured.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let seconds = begin.elapsed().as_secs_f64();
         let Some(pid) = program.id() else {
             bail!("tracking was killed");
         };
-        let cpu = measure::cpu(pid)?;
+        let cpu = cost::cpu(pid)?;
         let database = stage.database_cpu()? - database;
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
         report.projection(events as f64, seconds, cpu, database);

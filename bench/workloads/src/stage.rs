@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use dev_rig::cost;
 use logistics_schemas::Workload;
 use logistics_schemas::config::ServiceConfig;
 use logistics_schemas::topics::SHIPMENT_CREATED;
@@ -11,7 +12,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::cores::Cores;
 use crate::peers::Peers;
-use crate::{measure, progress};
+use crate::progress;
 
 /// The account of all shipments.
 const ACCOUNT: &str = "acct-1";
@@ -59,7 +60,7 @@ impl Stage {
 
     /// CPU time of the database so far, in seconds.
     pub(crate) fn database_cpu(&self) -> Result<f64> {
-        measure::cpu_of_family(self.postgres.id().context("PostgreSQL was killed")?)
+        cost::cpu_of_family(self.postgres.id().context("PostgreSQL was killed")?)
     }
 }
 

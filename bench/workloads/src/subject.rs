@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use dev_rig::Program;
+use dev_rig::{Program, cost};
 use logistics_schemas::Workload;
 use serde::Serialize;
 
 use crate::client::{Grpc, Rest, Target};
 use crate::load::Job;
-use crate::measure;
 use crate::peers::{self, Start};
 use crate::stage::{Platform, Stage};
 
@@ -175,12 +174,12 @@ impl Running {
 
     /// CPU time so far, in seconds.
     pub(crate) fn cpu(&self) -> Result<f64> {
-        measure::cpu(self.id()?)
+        cost::cpu(self.id()?)
     }
 
     /// Resident memory in MiB.
     pub(crate) fn rss(&self) -> Result<f64> {
-        measure::rss(self.id()?)
+        cost::rss(self.id()?)
     }
 
     /// The value of one of our metrics, over all its labels.

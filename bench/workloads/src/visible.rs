@@ -135,6 +135,7 @@ impl Eye {
                 waiting.len(),
                 PATIENCE.as_secs()
             );
+            // The error of the measurement: a row is seen a millisecond late at most.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

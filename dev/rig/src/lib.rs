@@ -15,6 +15,7 @@
 
 #[cfg(feature = "kubernetes")]
 mod api_server;
+pub mod cost;
 mod disk;
 #[cfg(feature = "kubernetes")]
 pub mod helm;

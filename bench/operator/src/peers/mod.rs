@@ -132,6 +132,7 @@ impl Peer {
         let applying = self.site.apply_all(objects);
         let waiting = async {
             loop {
+                // Seldom, as counting is a list of all of them, which the API server has to answer beside what is measured.
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 let done = self.count_done().await?;
                 if done >= all {
