@@ -217,8 +217,16 @@ fn started(pid: i32) -> Option<u64> {
 }
 
 /// Whether a process is gone, or only waits for its parent to look.
+///
+/// Its first thread is a zombie as soon as it has ended; what the process holds (the port it listens on) is let go
+/// only by the last of its threads.
 fn ended(pid: i32) -> bool {
-    stat(pid).is_none_or(|stat| stat.starts_with(['Z', 'X']))
+    let Some(stat) = stat(pid) else {
+        return true;
+    };
+    // The number of threads is field 20 of the line; an ended first thread is counted until its parent has looked.
+    let threads = stat.split_ascii_whitespace().nth(17);
+    stat.starts_with(['Z', 'X']) && threads.is_none_or(|threads| matches!(threads, "0" | "1"))
 }
 
 #[cfg(test)]
@@ -250,6 +258,31 @@ mod tests {
         })
         .expect("ends");
         child.wait().expect("waited for");
+        assert!(ended(pid));
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_has_not_ended() {
+        let script = "import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)";
+        let mut child = Command::new("python3")
+            .args(["-c", script])
+            .spawn()
+            .expect("child");
+        let pid = i32::try_from(child.id()).expect("process id");
+        wait::until("end of the first thread", Duration::from_secs(5), || {
+            if stat(pid).is_some_and(|stat| stat.starts_with('Z')) {
+                Ok(())
+            } else {
+                bail!("runs")
+            }
+        })
+        .expect("ends");
+        let early = ended(pid);
+        child.kill().expect("killed");
+        child.wait().expect("waited for");
+        assert!(!early, "its other thread still ran");
         assert!(ended(pid));
     }
 }
