@@ -16,7 +16,7 @@ use sqlx::{PgPool, Row as _};
 use crate::creates::WARM_UP;
 use crate::peers::Start;
 use crate::stage::{Platform, Stage};
-use crate::statements::{self, Rows};
+use crate::statements::{self, Creates};
 use crate::subject;
 
 /// As many as the service has.
@@ -111,11 +111,9 @@ pub(crate) async fn run(file: &Path) -> Result<()> {
 }
 
 async fn commit(pool: PgPool, batch: usize, rows: Arc<AtomicU64>, over: Arc<AtomicBool>) -> Result<()> {
-    let mut fresh = Rows::new(batch);
+    let mut fresh = Creates::new(batch);
     while !over.load(Ordering::Relaxed) {
-        let mut transaction = pool.begin().await?;
-        fresh.write(&mut transaction).await?;
-        transaction.commit().await?;
+        fresh.write(&pool).await?;
         rows.fetch_add(batch as u64, Ordering::Relaxed);
     }
     Ok(())

@@ -1,11 +1,13 @@
-//! The SQL of a durable create, which the peers have too.
+//! The SQL of a durable create, as the service has it.
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use logistics_chassis::outbox::shard_of;
+use logistics_chassis::writes::Writes;
 use logistics_schemas::grpc::logistics::shipment::v1::{CreateShipmentResponse, Shipment};
 use prost::Message as _;
 use serde_json::{Value, json};
-use sqlx::PgConnection;
+use sqlx::PgPool;
 use uuid::Uuid;
 
 macro_rules! sql {
@@ -15,28 +17,43 @@ macro_rules! sql {
 }
 
 const REPLAY: &str = sql!("many/replay");
-const IDEMPOTENCY: &str = sql!("many/idempotency");
-const SHIPMENTS: &str = sql!("many/shipments");
-const EVENTS: &str = sql!("many/events");
-const AUDIT: &str = sql!("many/audit");
-const OUTBOX: &str = sql!("many/outbox");
 /// The next rows of the outbox.
 pub(crate) const UNSENT: &str = sql!("unsent");
 /// Deletes rows of the outbox.
 pub(crate) const SENT: &str = sql!("sent");
 
-/// The columns of creates that share a transaction. All are alike but for their ids and keys.
-pub(crate) struct Rows {
-    length: usize,
+/// Creates that share a transaction. All are alike but for their ids and keys.
+pub(crate) struct Creates {
+    rows: Vec<Row>,
     now: DateTime<Utc>,
-    shipments: Vec<Uuid>,
-    events: Vec<Uuid>,
-    keys: Vec<String>,
     response: Vec<u8>,
     headers: Value,
 }
 
-impl Rows {
+struct Row {
+    shipment: Uuid,
+    event: Uuid,
+    key: String,
+}
+
+impl Row {
+    fn new() -> Self {
+        let shipment = Uuid::now_v7();
+        Self {
+            shipment,
+            event: Uuid::now_v7(),
+            key: shipment.to_string(),
+        }
+    }
+}
+
+const ACCOUNT: &str = "acct-1";
+const SUBJECT: &str = "bench";
+const METHOD: &str = "CreateShipment";
+const HASH: &[u8] = &[7; 32];
+const PAYLOAD: &[u8] = &[7; 100];
+
+impl Creates {
     /// So many, as long as those of the service.
     pub(crate) fn new(length: usize) -> Self {
         let order = logistics_testbed::order("");
@@ -46,7 +63,7 @@ impl Rows {
         let response = CreateShipmentResponse {
             shipment: Some(Shipment {
                 shipment_id: id.clone(),
-                account_id: "acct-1".to_owned(),
+                account_id: ACCOUNT.to_owned(),
                 carrier: order.carrier,
                 tracking_number: order.tracking_number,
                 origin: order.origin,
@@ -61,11 +78,8 @@ impl Rows {
             }),
         };
         Self {
-            length,
+            rows: std::iter::repeat_with(Row::new).take(length).collect(),
             now,
-            shipments: Vec::new(),
-            events: Vec::new(),
-            keys: Vec::new(),
             response: response.encode_to_vec(),
             headers: json!([
                 ["ce_specversion", "1.0"],
@@ -80,111 +94,118 @@ impl Rows {
         }
     }
 
-    /// Gives all of them fresh ids and keys.
-    fn renew(&mut self) {
-        let fresh = || Uuid::now_v7();
+    /// Writes them with fresh ids, in the two statements that the service has for it. The second is a transaction.
+    pub(crate) async fn write(&mut self, pool: &PgPool) -> Result<()> {
         self.now = Utc::now();
-        self.shipments = std::iter::repeat_with(fresh).take(self.length).collect();
-        self.events = std::iter::repeat_with(fresh).take(self.length).collect();
-        self.keys = self.shipments.iter().map(Uuid::to_string).collect();
-    }
-
-    fn same<T: Clone>(&self, value: T) -> Vec<T> {
-        vec![value; self.length]
-    }
-
-    /// Writes them with fresh ids, as the service does.
-    pub(crate) async fn write(&mut self, connection: &mut PgConnection) -> Result<()> {
-        self.renew();
-        let hash = [7_u8; 32];
-        for (sql, with_answers) in [(REPLAY, false), (IDEMPOTENCY, true)] {
-            let mut query = sqlx::query(sql)
-                .bind(self.same("acct-1"))
-                .bind(self.same("bench"))
-                .bind(self.same("CreateShipment"))
-                .bind(&self.keys);
-            if with_answers {
-                query = query
-                    .bind(self.same(hash.as_slice()))
-                    .bind(self.same(self.response.as_slice()));
-            }
-            query.execute(&mut *connection).await?;
-        }
-        self.shipments(connection).await?;
-        self.events(connection).await?;
-        sqlx::query(AUDIT)
-            .bind(&self.events)
-            .bind(self.same(self.now))
-            .bind(self.same("acct-1"))
-            .bind(self.same("bench"))
-            .bind(self.same("admin,user,shipman"))
-            .bind(self.same("CreateShipment"))
-            .bind(&self.shipments)
-            .bind(self.same(hash.as_slice()))
+        self.rows.fill_with(Row::new);
+        let mut connection = pool.acquire().await?;
+        let same = |value: &'static str| vec![value; self.rows.len()];
+        let keys: Vec<_> = self.rows.iter().map(|row| row.key.as_str()).collect();
+        sqlx::query(REPLAY)
+            .bind(same(ACCOUNT))
+            .bind(same(SUBJECT))
+            .bind(same(METHOD))
+            .bind(keys)
             .execute(&mut *connection)
             .await?;
-        self.outbox(connection).await
-    }
-
-    async fn shipments(&self, connection: &mut PgConnection) -> Result<()> {
-        sqlx::query(SHIPMENTS)
-            .bind(&self.shipments)
-            .bind(self.same("acct-1"))
-            .bind(self.same("bench"))
-            .bind(self.same("UA"))
-            .bind(self.same("1545"))
-            .bind(self.same("EWR"))
-            .bind(self.same(""))
-            .bind(self.same("IAH"))
-            .bind(self.same(""))
-            .bind(self.same(self.now))
-            .bind(self.same(self.now))
-            .bind(self.same("CREATED"))
-            .bind(self.same(1_i64))
-            .bind(self.same(self.now))
-            .bind(self.same(self.now))
-            .execute(connection)
-            .await?;
+        let mut writes = Writes::default();
+        self.answers(&mut writes);
+        self.shipments(&mut writes);
+        self.events(&mut writes);
+        self.leaves(&mut writes);
+        self.outbox(&mut writes);
+        writes.execute(&mut *connection).await?;
         Ok(())
     }
 
-    async fn events(&self, connection: &mut PgConnection) -> Result<()> {
-        sqlx::query(EVENTS)
-            .bind(&self.shipments)
-            .bind(self.same(1_i64))
-            .bind(&self.events)
-            .bind(self.same("CREATED"))
-            .bind(self.same("ACTUAL"))
-            .bind(self.same("APPLIED"))
-            .bind(self.same(self.now))
-            .bind(self.same(self.now))
-            .bind(self.same("EWR"))
-            .bind(self.same(""))
-            .bind(self.same(""))
-            .bind(self.same("bench"))
-            .execute(connection)
-            .await?;
-        Ok(())
+    fn answers(&self, writes: &mut Writes) {
+        writes
+            .insert("idempotency", &self.rows)
+            .column("account_id", |_| ACCOUNT)
+            .column("subject", |_| SUBJECT)
+            .column("method", |_| METHOD)
+            .column("key", |row| row.key.as_str())
+            .column("request_hash", |_| HASH)
+            .column("response", |_| self.response.as_slice())
+            .end();
     }
 
-    async fn outbox(&self, connection: &mut PgConnection) -> Result<()> {
-        let keys: Vec<&[u8]> = self.keys.iter().map(String::as_bytes).collect();
-        let shards: Vec<i16> = self
-            .shipments
-            .iter()
-            .map(|id| i16::from(id.as_bytes()[15]) % 64)
-            .collect();
-        sqlx::query(OUTBOX)
-            .bind(&self.events)
-            .bind(shards)
-            .bind(&self.shipments)
-            .bind(self.same(1_i64))
-            .bind(self.same("bench.shipment.created"))
-            .bind(keys)
-            .bind(self.same([7_u8; 100].as_slice()))
-            .bind(self.same(self.headers.clone()))
-            .execute(connection)
-            .await?;
-        Ok(())
+    fn shipments(&self, writes: &mut Writes) {
+        writes
+            .insert("shipments", &self.rows)
+            .column("shipment_id", |row| row.shipment)
+            .column("account_id", |_| ACCOUNT)
+            .column("created_by", |_| SUBJECT)
+            .column("carrier", |_| "UA")
+            .column("tracking_number", |_| "1545")
+            .column("origin_code", |_| "EWR")
+            .column("origin_facility", |_| "")
+            .column("destination_code", |_| "IAH")
+            .column("destination_facility", |_| "")
+            .column("planned_departure", |_| self.now)
+            .column("promised_arrival", |_| self.now)
+            .column("status", |_| "CREATED")
+            .column("newest_applied", |_| None::<DateTime<Utc>>)
+            .column("before_exception", |_| None::<&str>)
+            .column("seq", |_| 1_i64)
+            .column("created_at", |_| self.now)
+            .column("updated_at", |_| self.now)
+            .column("newest_seen", |_| None::<DateTime<Utc>>)
+            .column("delay", |_| None::<&str>)
+            .column("assignee", |_| "")
+            .end();
+    }
+
+    fn events(&self, writes: &mut Writes) {
+        writes
+            .insert("shipment_events", &self.rows)
+            .column("shipment_id", |row| row.shipment)
+            .column("seq", |_| 1_i64)
+            .column("event_id", |row| row.event)
+            .column("reported", |_| "CREATED")
+            .column("classifier", |_| "ACTUAL")
+            .column("disposition", |_| "APPLIED")
+            .column("occurred_at", |_| self.now)
+            .column("recorded_at", |_| self.now)
+            .column("location_code", |_| "EWR")
+            .column("location_facility", |_| "")
+            .column("reason", |_| "")
+            .column("actor", |_| SUBJECT)
+            .column("kind", |_| "ORDER")
+            .column("retracts", |_| None::<Uuid>)
+            .column("notice", |_| None::<&str>)
+            .column("proof_signer", |_| None::<&str>)
+            .column("proof_image_ref", |_| None::<&str>)
+            .column("proof_signature_ref", |_| None::<&str>)
+            .column("assignee", |_| "")
+            .end();
+    }
+
+    fn leaves(&self, writes: &mut Writes) {
+        writes
+            .insert("audit_leaves", &self.rows)
+            .column("id", |row| row.event)
+            .column("recorded_at", |_| self.now)
+            .column("account_id", |_| ACCOUNT)
+            .column("subject", |_| SUBJECT)
+            .column("roles", |_| "admin,user,shipman")
+            .column("method", |_| METHOD)
+            .column("object_id", |row| row.shipment)
+            .column("request_hash", |_| HASH)
+            .end();
+    }
+
+    fn outbox(&self, writes: &mut Writes) {
+        writes
+            .insert("outbox", &self.rows)
+            .column("id", |row| row.event)
+            .column("shard", |row| shard_of(row.shipment))
+            .column("aggregate_id", |row| row.shipment)
+            .column("seq", |_| 1_i64)
+            .column("topic", |_| "bench.shipment.created")
+            .column("key", |row| row.key.as_bytes())
+            .column("payload", |_| PAYLOAD)
+            .column("headers", |_| self.headers.clone())
+            .end();
     }
 }

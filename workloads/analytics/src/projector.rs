@@ -7,6 +7,7 @@ use logistics_chassis::cloudevents::EventWriter;
 use logistics_chassis::codec::{EncodeError, RiskReason, ShipmentAssessed};
 use logistics_chassis::outbox;
 use logistics_chassis::projection::{ApplyError, Projector, Sequenced, ShipmentEvent};
+use logistics_chassis::writes::Writes;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -53,7 +54,9 @@ impl Projector for Assessments {
         anomalies::save(connection, &desk.anomalies).await?;
         accuracy::add(connection, &desk.accuracy).await?;
         anomalies::advance(connection, &desk.reached).await?;
-        outbox::append(connection, &records).await?;
+        let mut writes = Writes::default();
+        outbox::append(&mut writes, &records);
+        writes.execute(connection).await?;
         Ok(())
     }
 }

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::idempotency::Claim;
 use crate::identity::Principal;
+use crate::writes::Writes;
 
 /// The table; the service's role may only add to it.
 pub(crate) const TABLE: &str = "audit_leaves";
@@ -69,25 +69,17 @@ impl Leaf {
     }
 }
 
-/// Writes leaves in the caller's transaction.
-pub async fn append(connection: &mut PgConnection, leaves: &[Leaf]) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO audit_leaves (id, recorded_at, account_id, subject, roles, method, object_id, request_hash)
-         SELECT id, recorded_at, account_id, subject, roles, method, object_id, request_hash
-         FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
-                     $8::bytea[])
-              WITH ORDINALITY AS row (id, recorded_at, account_id, subject, roles, method, object_id, request_hash, at)
-         ORDER BY at",
-    )
-    .bind(leaves.iter().map(|leaf| leaf.id).collect::<Vec<_>>())
-    .bind(leaves.iter().map(|leaf| leaf.recorded_at).collect::<Vec<_>>())
-    .bind(leaves.iter().map(|leaf| leaf.account_id.as_str()).collect::<Vec<_>>())
-    .bind(leaves.iter().map(|leaf| leaf.subject.as_str()).collect::<Vec<_>>())
-    .bind(leaves.iter().map(|leaf| leaf.roles.as_str()).collect::<Vec<_>>())
-    .bind(leaves.iter().map(|leaf| leaf.method).collect::<Vec<_>>())
-    .bind(leaves.iter().map(|leaf| leaf.object_id).collect::<Vec<_>>())
-    .bind(leaves.iter().map(|leaf| leaf.request_hash.as_slice()).collect::<Vec<_>>())
-    .execute(connection)
-    .await
-    .map(drop)
+/// Adds leaves.
+pub fn append(writes: &mut Writes, leaves: &[Leaf]) {
+    writes
+        .insert(TABLE, leaves)
+        .column("id", |leaf| leaf.id)
+        .column("recorded_at", |leaf| leaf.recorded_at)
+        .column("account_id", |leaf| leaf.account_id.as_str())
+        .column("subject", |leaf| leaf.subject.as_str())
+        .column("roles", |leaf| leaf.roles.as_str())
+        .column("method", |leaf| leaf.method)
+        .column("object_id", |leaf| leaf.object_id)
+        .column("request_hash", |leaf| leaf.request_hash.as_slice())
+        .end();
 }

@@ -9,7 +9,9 @@ use tonic_types::FieldViolation;
 
 use crate::errors::ServiceError;
 use crate::identity::Principal;
+use crate::writes::Writes;
 
+const TABLE: &str = "idempotency";
 /// How long an answer is kept, in PostgreSQL's words.
 const RETENTION: &str = "7 days";
 /// Records deleted in one statement.
@@ -34,15 +36,6 @@ pub struct First {
     pub request_hash: Vec<u8>,
     /// The answer, encoded.
     pub response: Vec<u8>,
-}
-
-/// Whether answers became the answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// All are the first.
-    First,
-    /// A request with the same key as one of them was faster: roll back, and [`replay`] again.
-    Overtaken,
 }
 
 impl Claim {
@@ -123,40 +116,29 @@ pub async fn replay(
     Ok(first)
 }
 
-/// Keeps answers, each claim of another key. Waits for requests with the same keys that are under way.
-pub async fn record(
-    connection: &mut PgConnection,
-    answers: &[(&Claim, &[u8])],
-) -> Result<Recorded, sqlx::Error> {
+/// Adds answers, each claim of another key. Writing them waits for requests with the same keys that are under way.
+pub fn record(writes: &mut Writes, answers: &[(&Claim, &[u8])]) {
     // In one order by all who write, so that two of them never wait for each other.
     let mut answers = answers.to_vec();
     answers.sort_by(|(one, _), (other, _)| one.scope().cmp(&other.scope()));
-    let claims: Vec<_> = answers.iter().map(|(claim, _)| *claim).collect();
-    let done = sqlx::query(
-        "INSERT INTO idempotency (account_id, subject, method, key, request_hash, response)
-         SELECT account_id, subject, method, key, request_hash, response
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bytea[])
-              WITH ORDINALITY AS row (account_id, subject, method, key, request_hash, response, at)
-         ORDER BY at ON CONFLICT DO NOTHING",
-    )
-    .bind(column(&claims, |claim| &claim.account_id))
-    .bind(column(&claims, |claim| &claim.subject))
-    .bind(column(&claims, |claim| claim.method))
-    .bind(column(&claims, |claim| &claim.key))
-    .bind(
-        claims
-            .iter()
-            .map(|claim| claim.request_hash())
-            .collect::<Vec<_>>(),
-    )
-    .bind(answers.iter().map(|(_, response)| *response).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    Ok(if usize::try_from(done.rows_affected()) == Ok(answers.len()) {
-        Recorded::First
-    } else {
-        Recorded::Overtaken
-    })
+    writes
+        .insert(TABLE, &answers)
+        .column("account_id", |(claim, _)| claim.account_id.as_str())
+        .column("subject", |(claim, _)| claim.subject.as_str())
+        .column("method", |(claim, _)| claim.method)
+        .column("key", |(claim, _)| claim.key.as_str())
+        .column("request_hash", |(claim, _)| claim.request_hash())
+        .column("response", |(_, response)| *response)
+        .end();
+}
+
+/// Whether writing failed because a request with the same key as one of the answers was faster: [`replay`] finds its
+/// answer.
+#[must_use]
+pub fn overtaken(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation() && error.table() == Some(TABLE))
 }
 
 fn column<'a>(claims: &[&'a Claim], field: impl Fn(&'a Claim) -> &'a str) -> Vec<&'a str> {

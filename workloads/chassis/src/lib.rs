@@ -28,3 +28,4 @@ pub mod shutdown;
 pub mod storage;
 pub mod tail;
 pub mod telemetry;
+pub mod writes;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 use tokio::sync::Notify;
 use uuid::Uuid;
+
+use crate::writes::Writes;
 
 /// Records are sent by shard: one relay has a shard at a time.
 pub const SHARDS: i16 = 64;
@@ -38,31 +39,19 @@ pub fn shard_of(aggregate_id: Uuid) -> i16 {
     i16::from(aggregate_id.as_bytes()[15]) % SHARDS
 }
 
-/// Writes records in the caller's transaction. After its commit, call [`Waker::wake`].
-pub async fn append(connection: &mut PgConnection, records: &[Record]) -> Result<(), sqlx::Error> {
-    if records.is_empty() {
-        return Ok(());
-    }
-    // Sorted before `position` is drawn: rows are numbered in the order of `records`.
-    sqlx::query(
-        "INSERT INTO outbox (id, shard, aggregate_id, seq, topic, key, payload, headers)
-         SELECT id, shard, aggregate_id, seq, topic, key, payload, headers
-         FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[],
-                     $8::jsonb[])
-              WITH ORDINALITY AS row (id, shard, aggregate_id, seq, topic, key, payload, headers, at)
-         ORDER BY at",
-    )
-    .bind(records.iter().map(|record| record.id).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| shard_of(record.aggregate_id)).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| record.aggregate_id).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| record.seq).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| record.topic.as_str()).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| record.key.as_deref()).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| record.payload.as_deref()).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| headers_to_json(&record.headers)).collect::<Vec<_>>())
-    .execute(connection)
-    .await
-    .map(drop)
+/// Adds records, which are numbered in this order. Once they are committed, call [`Waker::wake`].
+pub fn append(writes: &mut Writes, records: &[Record]) {
+    writes
+        .insert("outbox", records)
+        .column("id", |record| record.id)
+        .column("shard", |record| shard_of(record.aggregate_id))
+        .column("aggregate_id", |record| record.aggregate_id)
+        .column("seq", |record| record.seq)
+        .column("topic", |record| record.topic.as_str())
+        .column("key", |record| record.key.as_deref())
+        .column("payload", |record| record.payload.as_deref())
+        .column("headers", |record| headers_to_json(&record.headers))
+        .end();
 }
 
 /// Tells the relay of this process that something was committed; clones share it.

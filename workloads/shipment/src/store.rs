@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use logistics_chassis::codec::Location;
 use logistics_chassis::errors::ServiceError;
+use logistics_chassis::writes::Writes;
 use logistics_domain::delay::DelayReason;
 use logistics_domain::ledger::State;
 use logistics_domain::number::{self, Window};
@@ -176,8 +177,8 @@ pub(crate) async fn list(
     Ok((shipments, more))
 }
 
-/// Writes changes, in order: the shipments as they are after them, and the events.
-pub(crate) async fn write(connection: &mut PgConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
+/// Adds changes, in order: the shipments as they are after them, and the events.
+pub(crate) fn write(writes: &mut Writes, changes: &[Change]) {
     let mut created = HashMap::new();
     let mut known = HashMap::new();
     for change in changes {
@@ -188,78 +189,56 @@ pub(crate) async fn write(connection: &mut PgConnection, changes: &[Change]) -> 
             known.insert(shipment.id, shipment);
         }
     }
-    if !created.is_empty() {
-        insert(connection, &created.into_values().collect::<Vec<_>>()).await?;
-    }
-    if !known.is_empty() {
-        update(connection, &known.into_values().collect::<Vec<_>>()).await?;
-    }
-    events::insert(connection, changes).await
+    insert(writes, &created.into_values().collect::<Vec<_>>());
+    update(writes, &known.into_values().collect::<Vec<_>>());
+    events::insert(writes, changes);
 }
 
-/// One column of rows to be written.
-pub(super) fn column<'a, R, T>(rows: &'a [R], field: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(field).collect()
+fn insert(writes: &mut Writes, rows: &[&Shipment]) {
+    writes
+        .insert("shipments", rows)
+        .column("shipment_id", |row| row.id)
+        .column("account_id", |row| row.account_id.as_str())
+        .column("created_by", |row| row.created_by.as_str())
+        .column("carrier", |row| row.order.carrier.as_str())
+        .column("tracking_number", |row| row.order.tracking_number.as_str())
+        .column("origin_code", |row| row.order.origin.code.as_str())
+        .column("origin_facility", |row| row.order.origin.facility.as_str())
+        .column("destination_code", |row| row.order.destination.code.as_str())
+        .column("destination_facility", |row| {
+            row.order.destination.facility.as_str()
+        })
+        .column("planned_departure", |row| row.order.planned_departure)
+        .column("promised_arrival", |row| row.order.promised_arrival)
+        .column("status", |row| row.state.status.as_str())
+        .column("newest_applied", |row| row.state.newest_applied)
+        .column("before_exception", |row| {
+            row.state.before_exception.map(Status::as_str)
+        })
+        .column("seq", |row| row.seq)
+        .column("created_at", |row| row.created_at)
+        .column("updated_at", |row| row.updated_at)
+        .column("newest_seen", |row| row.state.newest_seen)
+        .column("delay", |row| row.state.delay.map(DelayReason::as_str))
+        .column("assignee", |row| row.assignee.as_str())
+        .end();
 }
 
-async fn insert(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO shipments (shipment_id, account_id, created_by, carrier, tracking_number, origin_code,
-             origin_facility, destination_code, destination_facility, planned_departure, promised_arrival, status,
-             newest_applied, before_exception, seq, created_at, updated_at, newest_seen, delay, assignee)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-             $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::text[], $13::timestamptz[],
-             $14::text[], $15::bigint[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[],
-             $20::text[])",
-    )
-    .bind(column(rows, |row| row.id))
-    .bind(column(rows, |row| row.account_id.as_str()))
-    .bind(column(rows, |row| row.created_by.as_str()))
-    .bind(column(rows, |row| row.order.carrier.as_str()))
-    .bind(column(rows, |row| row.order.tracking_number.as_str()))
-    .bind(column(rows, |row| row.order.origin.code.as_str()))
-    .bind(column(rows, |row| row.order.origin.facility.as_str()))
-    .bind(column(rows, |row| row.order.destination.code.as_str()))
-    .bind(column(rows, |row| row.order.destination.facility.as_str()))
-    .bind(column(rows, |row| row.order.planned_departure))
-    .bind(column(rows, |row| row.order.promised_arrival))
-    .bind(column(rows, |row| row.state.status.as_str()))
-    .bind(column(rows, |row| row.state.newest_applied))
-    .bind(column(rows, |row| row.state.before_exception.map(Status::as_str)))
-    .bind(column(rows, |row| row.seq))
-    .bind(column(rows, |row| row.created_at))
-    .bind(column(rows, |row| row.updated_at))
-    .bind(column(rows, |row| row.state.newest_seen))
-    .bind(column(rows, |row| row.state.delay.map(DelayReason::as_str)))
-    .bind(column(rows, |row| row.assignee.as_str()))
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-async fn update(connection: &mut PgConnection, rows: &[&Shipment]) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE shipments SET status = row.status, newest_applied = row.newest_applied,
-             before_exception = row.before_exception, seq = row.seq, updated_at = row.updated_at,
-             newest_seen = row.newest_seen, delay = row.delay, assignee = row.assignee
-         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::timestamptz[],
-                     $7::timestamptz[], $8::text[], $9::text[])
-              AS row (shipment_id, status, newest_applied, before_exception, seq, updated_at, newest_seen, delay,
-                      assignee)
-         WHERE shipments.shipment_id = row.shipment_id",
-    )
-    .bind(column(rows, |row| row.id))
-    .bind(column(rows, |row| row.state.status.as_str()))
-    .bind(column(rows, |row| row.state.newest_applied))
-    .bind(column(rows, |row| row.state.before_exception.map(Status::as_str)))
-    .bind(column(rows, |row| row.seq))
-    .bind(column(rows, |row| row.updated_at))
-    .bind(column(rows, |row| row.state.newest_seen))
-    .bind(column(rows, |row| row.state.delay.map(DelayReason::as_str)))
-    .bind(column(rows, |row| row.assignee.as_str()))
-    .execute(connection)
-    .await
-    .map(drop)
+fn update(writes: &mut Writes, rows: &[&Shipment]) {
+    writes
+        .update("shipments", rows)
+        .column("shipment_id", |row| row.id)
+        .column("status", |row| row.state.status.as_str())
+        .column("newest_applied", |row| row.state.newest_applied)
+        .column("before_exception", |row| {
+            row.state.before_exception.map(Status::as_str)
+        })
+        .column("seq", |row| row.seq)
+        .column("updated_at", |row| row.updated_at)
+        .column("newest_seen", |row| row.state.newest_seen)
+        .column("delay", |row| row.state.delay.map(DelayReason::as_str))
+        .column("assignee", |row| row.assignee.as_str())
+        .end();
 }
 
 /// Also for what belongs to another account: that it exists is not told.

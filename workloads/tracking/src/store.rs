@@ -103,18 +103,17 @@ pub(crate) async fn timeline(
     id: Uuid,
     account_id: &str,
 ) -> Result<(Shipment, Vec<Entry>), ServiceError> {
-    let mut connection = pool.acquire().await?;
-    let shipment: Shipment =
-        sqlx::query_as("SELECT * FROM shipments WHERE shipment_id = $1 AND account_id = $2")
-            .bind(id)
-            .bind(account_id)
-            .fetch_optional(&mut *connection)
-            .await?
-            .ok_or_else(|| not_found(id))?;
-    let entries = sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = $1 ORDER BY seq")
-        .bind(id)
-        .fetch_all(&mut *connection)
-        .await?;
+    // A shipment is written with its first event.
+    let rows = sqlx::query(
+        "SELECT * FROM shipments JOIN timeline USING (shipment_id)
+         WHERE shipment_id = $1 AND account_id = $2 ORDER BY seq",
+    )
+    .bind(id)
+    .bind(account_id)
+    .fetch_all(pool)
+    .await?;
+    let shipment = Shipment::from_row(rows.first().ok_or_else(|| not_found(id))?)?;
+    let entries = rows.iter().map(Entry::from_row).collect::<Result<_, _>>()?;
     Ok((shipment, entries))
 }
 

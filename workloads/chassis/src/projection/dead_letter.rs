@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::sql::{ParkedRecord, Parking};
 use super::{Place, Poison};
 use crate::outbox;
+use crate::writes::Writes;
 
 /// A poisoned record and why it is one.
 pub(super) struct Letter {
@@ -106,7 +107,9 @@ pub(super) async fn send(
         .into_iter()
         .map(|letter| letter.into_record(group))
         .collect();
-    outbox::append(connection, &records).await
+    let mut writes = Writes::default();
+    outbox::append(&mut writes, &records);
+    writes.execute(connection).await
 }
 
 #[cfg(test)]

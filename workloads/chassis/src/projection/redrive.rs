@@ -17,6 +17,7 @@ use super::{Failure, Place, Poison, Projection, ProjectionError, Projector, TOPI
 use crate::audit::{self, Leaf};
 use crate::consumer::Record;
 use crate::outbox;
+use crate::writes::Writes;
 
 /// Where a record is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -398,5 +399,7 @@ async fn note(
         &row.place().to_string(),
         row.shipment_id.unwrap_or_default(),
     );
-    audit::append(connection, &[leaf]).await
+    let mut writes = Writes::default();
+    audit::append(&mut writes, &[leaf]);
+    writes.execute(connection).await
 }

@@ -7,6 +7,7 @@ use logistics_chassis::outbox::{self, Record, Waker};
 use logistics_chassis::relay;
 use logistics_chassis::service::RunError;
 use logistics_chassis::shutdown::Shutdown;
+use logistics_chassis::writes::Writes;
 use logistics_schemas::Workload;
 use logistics_testbed::{Testbed, eventually};
 use sqlx::PgPool;
@@ -61,9 +62,9 @@ impl Sender {
     }
 
     pub(crate) async fn append(&self, records: &[Record]) -> Result<()> {
-        let mut transaction = self.pool.begin().await?;
-        outbox::append(&mut transaction, records).await?;
-        transaction.commit().await?;
+        let mut writes = Writes::default();
+        outbox::append(&mut writes, records);
+        writes.execute(&self.pool).await?;
         self.waker.wake();
         Ok(())
     }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use logistics_chassis::codec::{Location, ProofOfDelivery};
+use logistics_chassis::writes::Writes;
 use logistics_domain::delay::DelayReason;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::column;
 use crate::history::History;
 use crate::model::{Change, Event};
 
@@ -91,37 +91,37 @@ pub(crate) async fn histories(
     Ok(histories)
 }
 
-pub(super) async fn insert(connection: &mut PgConnection, rows: &[Change]) -> Result<(), sqlx::Error> {
-    let place = |row: &Change| row.event.location.clone();
-    let proof = |row: &Change| row.event.proof.clone();
-    sqlx::query(
-        "INSERT INTO shipment_events (shipment_id, seq, event_id, reported, classifier, disposition, occurred_at,
-             recorded_at, location_code, location_facility, reason, actor, kind, retracts, notice, proof_signer,
-             proof_image_ref, proof_signature_ref, assignee)
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-             $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
-             $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[])",
-    )
-    .bind(column(rows, |row| row.shipment.id))
-    .bind(column(rows, |row| row.event.seq))
-    .bind(column(rows, |row| row.event.id))
-    .bind(column(rows, |row| row.event.reported.as_str()))
-    .bind(column(rows, |row| row.event.classifier.as_str()))
-    .bind(column(rows, |row| row.event.disposition.as_str()))
-    .bind(column(rows, |row| row.event.occurred_at))
-    .bind(column(rows, |row| row.event.recorded_at))
-    .bind(column(rows, |row| place(row).map(|place| place.code)))
-    .bind(column(rows, |row| place(row).map(|place| place.facility)))
-    .bind(column(rows, |row| row.event.reason.as_str()))
-    .bind(column(rows, |row| row.event.actor.as_str()))
-    .bind(column(rows, |row| row.event.kind.as_str()))
-    .bind(column(rows, |row| row.event.retracts))
-    .bind(column(rows, |row| row.event.notice.map(DelayReason::as_str)))
-    .bind(column(rows, |row| proof(row).map(|proof| proof.signer)))
-    .bind(column(rows, |row| proof(row).map(|proof| proof.image_ref)))
-    .bind(column(rows, |row| proof(row).map(|proof| proof.signature_ref)))
-    .bind(column(rows, |row| row.event.assignee.as_str()))
-    .execute(connection)
-    .await
-    .map(drop)
+pub(super) fn insert(writes: &mut Writes, rows: &[Change]) {
+    writes
+        .insert("shipment_events", rows)
+        .column("shipment_id", |row| row.shipment.id)
+        .column("seq", |row| row.event.seq)
+        .column("event_id", |row| row.event.id)
+        .column("reported", |row| row.event.reported.as_str())
+        .column("classifier", |row| row.event.classifier.as_str())
+        .column("disposition", |row| row.event.disposition.as_str())
+        .column("occurred_at", |row| row.event.occurred_at)
+        .column("recorded_at", |row| row.event.recorded_at)
+        .column("location_code", |row| {
+            row.event.location.as_ref().map(|place| place.code.as_str())
+        })
+        .column("location_facility", |row| {
+            row.event.location.as_ref().map(|place| place.facility.as_str())
+        })
+        .column("reason", |row| row.event.reason.as_str())
+        .column("actor", |row| row.event.actor.as_str())
+        .column("kind", |row| row.event.kind.as_str())
+        .column("retracts", |row| row.event.retracts)
+        .column("notice", |row| row.event.notice.map(DelayReason::as_str))
+        .column("proof_signer", |row| {
+            row.event.proof.as_ref().map(|proof| proof.signer.as_str())
+        })
+        .column("proof_image_ref", |row| {
+            row.event.proof.as_ref().map(|proof| proof.image_ref.as_str())
+        })
+        .column("proof_signature_ref", |row| {
+            row.event.proof.as_ref().map(|proof| proof.signature_ref.as_str())
+        })
+        .column("assignee", |row| row.event.assignee.as_str())
+        .end();
 }

@@ -6,9 +6,10 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use logistics_chassis::audit::{self, Leaf};
 use logistics_chassis::cloudevents::EventWriter;
 use logistics_chassis::errors::ServiceError;
-use logistics_chassis::idempotency::{self, Claim, First, Recorded};
+use logistics_chassis::idempotency::{self, Claim, First};
 use logistics_chassis::outbox::{self, Record};
-use sqlx::{PgConnection, PgPool};
+use logistics_chassis::writes::Writes;
+use sqlx::{Connection as _, PgPool};
 use uuid::Uuid;
 
 use super::Job;
@@ -29,7 +30,11 @@ pub(super) enum Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
+        if idempotency::overtaken(&error) {
+            Self::Overtaken
+        } else {
+            Self::Database(error)
+        }
     }
 }
 
@@ -42,31 +47,30 @@ pub(super) async fn commit(
     events: &EventWriter,
     jobs: &[Job],
 ) -> Result<Vec<Outcome>, Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut connection = pool.acquire().await?;
     let claims: Vec<_> = jobs.iter().map(|job| &job.claim).collect();
-    let first = idempotency::replay(&mut transaction, &claims).await?;
+    let first = idempotency::replay(&mut connection, &claims).await?;
     let fresh = || jobs.iter().zip(&first).filter(|(_, first)| first.is_none());
     let wanted: Vec<_> = fresh()
         .filter_map(|(job, _)| Some((job.intent.shipment_id()?, job.principal.account_id.as_str())))
         .collect();
-    let shipments = store::lock(&mut transaction, &wanted).await?;
-    let old = intent::need_history(fresh().map(|(job, _)| &job.intent), &shipments);
-    let mut batch = Batch {
-        events,
-        histories: store::histories(&mut transaction, &old).await?,
-        shipments,
-        done: Vec::new(),
-        by_key: HashMap::new(),
-    };
-    let take = |(job, first): (_, Option<First>)| batch.take(job, first.as_ref());
-    let outcomes = jobs.iter().zip(first).map(take).collect();
-    if batch.done.is_empty() {
+    if wanted.is_empty() {
+        // Nothing has to be held until it is written: a statement is a transaction.
+        let (outcomes, writes) = Batch::new(events).take_all(jobs, first);
+        writes.execute(&mut *connection).await?;
         return Ok(outcomes);
     }
-    match batch.write(&mut transaction).await? {
-        Recorded::First => transaction.commit().await?,
-        Recorded::Overtaken => return Err(Failure::Overtaken),
-    }
+    let mut transaction = connection.begin().await?;
+    let shipments = store::lock(&mut transaction, &wanted).await?;
+    let old = intent::need_history(fresh().map(|(job, _)| &job.intent), &shipments);
+    let batch = Batch {
+        histories: store::histories(&mut transaction, &old).await?,
+        shipments,
+        ..Batch::new(events)
+    };
+    let (outcomes, writes) = batch.take_all(jobs, first);
+    writes.execute(&mut *transaction).await?;
+    transaction.commit().await?;
     Ok(outcomes)
 }
 
@@ -92,6 +96,23 @@ struct Done<'a> {
 }
 
 impl<'a> Batch<'a> {
+    fn new(events: &'a EventWriter) -> Self {
+        Self {
+            events,
+            shipments: HashMap::new(),
+            histories: HashMap::new(),
+            done: Vec::new(),
+            by_key: HashMap::new(),
+        }
+    }
+
+    /// The answers to all of them, which hold once the writes are durable.
+    fn take_all(mut self, jobs: &'a [Job], first: Vec<Option<First>>) -> (Vec<Outcome>, Writes) {
+        let each = jobs.iter().zip(first);
+        let outcomes = each.map(|(job, first)| self.take(job, first.as_ref())).collect();
+        (outcomes, self.writes())
+    }
+
     fn take(&mut self, job: &'a Job, first: Option<&First>) -> Outcome {
         let earlier = self
             .by_key
@@ -157,7 +178,7 @@ impl<'a> Batch<'a> {
         record.map_err(|error| ServiceError::internal("encode the event", error))
     }
 
-    async fn write(self, connection: &mut PgConnection) -> Result<Recorded, sqlx::Error> {
+    fn writes(self) -> Writes {
         let mut changes = Vec::with_capacity(self.done.len());
         let (mut leaves, mut records, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         for done in self.done {
@@ -166,18 +187,17 @@ impl<'a> Batch<'a> {
             records.push(done.record);
             answers.push((done.claim, done.answer.response));
         }
-        // First of all what may be refused: a key that another transaction has is waited for here.
         let answers: Vec<_> = answers
             .iter()
             .map(|(claim, answer)| (*claim, answer.as_slice()))
             .collect();
-        if idempotency::record(connection, &answers).await? == Recorded::Overtaken {
-            return Ok(Recorded::Overtaken);
-        }
-        store::write(connection, &changes).await?;
-        audit::append(connection, &leaves).await?;
-        outbox::append(connection, &records).await?;
-        Ok(Recorded::First)
+        let mut writes = Writes::default();
+        // First of all what may be refused: a key that another transaction has is waited for here.
+        idempotency::record(&mut writes, &answers);
+        store::write(&mut writes, &changes);
+        audit::append(&mut writes, &leaves);
+        outbox::append(&mut writes, &records);
+        writes
     }
 }
 

@@ -91,10 +91,9 @@ impl Committers {
 
     async fn run(self, queue: Arc<Mutex<mpsc::Receiver<(Job, Reply)>>>) {
         loop {
-            let mut waiting = Vec::new();
-            if queue.lock().await.recv_many(&mut waiting, BATCH).await == 0 {
+            let Some(mut waiting) = next(&queue).await else {
                 return;
-            }
+            };
             // Who has gone away before its turn has no effect.
             waiting.retain(|(_, reply)| !reply.is_closed());
             if waiting.is_empty() {
@@ -152,6 +151,20 @@ impl Committers {
         self.waker.wake();
         Ok(outcomes)
     }
+}
+
+/// All that waits, up to the limit; `None` when nothing will come any more.
+async fn next(queue: &Mutex<mpsc::Receiver<(Job, Reply)>>) -> Option<Vec<(Job, Reply)>> {
+    let mut queue = queue.lock().await;
+    let mut waiting = vec![queue.recv().await?];
+    // The first wakes this task before others that came with it have been looked at; let them come too.
+    tokio::task::yield_now().await;
+    while waiting.len() < BATCH
+        && let Ok(another) = queue.try_recv()
+    {
+        waiting.push(another);
+    }
+    Some(waiting)
 }
 
 fn lost() -> ServiceError {
