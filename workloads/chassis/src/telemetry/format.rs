@@ -3,9 +3,11 @@
 use opentelemetry::trace::TraceContextExt as _;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::service::ProcessIdentity;
@@ -51,6 +53,20 @@ where
         }
         event.record(&mut Fields(&mut line));
         writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+/// A line has none of its spans' fields: its ids lead to the trace, which has them. Writing them down for every request
+/// would cost more than its lines do.
+pub(super) struct NoFields;
+
+impl<'writer> FormatFields<'writer> for NoFields {
+    fn format_fields<R: RecordFields>(&self, _: Writer<'writer>, _: R) -> std::fmt::Result {
+        Ok(())
+    }
+
+    fn add_fields(&self, _: &'writer mut FormattedFields<Self>, _: &Record<'_>) -> std::fmt::Result {
+        Ok(())
     }
 }
 

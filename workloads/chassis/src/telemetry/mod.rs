@@ -15,11 +15,11 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing::Subscriber;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::Layer as _;
 
 use crate::service::ProcessIdentity;
 
@@ -94,7 +94,7 @@ where
     let lines = lines_from(level);
     let logs = tracing_subscriber::fmt::layer()
         .event_format(format::Json::new(process))
-        .fmt_fields(tracing_subscriber::fmt::format::JsonFields::new())
+        .fmt_fields(format::NoFields)
         .with_writer(writer)
         // Spans pass, so that each line finds its trace.
         .with_filter(filter_fn(move |metadata| {
@@ -116,9 +116,9 @@ fn lines_from(level: LogLevel) -> LevelFilter {
     }
 }
 
-fn enabled(level: LevelFilter) -> EnvFilter {
-    let quiet = QUIET.map(|library| format!("{library}=warn")).join(",");
-    EnvFilter::new(format!("{level},{quiet}"))
+fn enabled(level: LevelFilter) -> Targets {
+    let quiet = QUIET.map(|library| (library, LevelFilter::WARN));
+    Targets::new().with_default(level).with_targets(quiet)
 }
 
 fn provider(process: &ProcessIdentity, otlp: Option<&Otlp>) -> Result<SdkTracerProvider, TelemetryError> {
