@@ -30,6 +30,8 @@ pub async fn schema_registry() -> Result<SchemaRegistry> {
             "-Xmx384m".into(),
             "-XX:+UseSerialGC".into(),
             "-XX:TieredStopAtLevel=1".into(),
+            // It unpacks native libraries and, ended by a signal, does not remove them.
+            format!("-Djava.io.tmpdir={}", folder.path().display()),
             "-jar".into(),
             tool::schema_registry_jar()?.to_string_lossy().into_owned(),
         ],
