@@ -102,7 +102,7 @@ impl Committers {
             let (jobs, mut replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
             let settled = tokio::select! {
                 settled = self.settle(&jobs) => settled,
-                // Nobody waits any more: what is not durable yet is rolled back.
+                // Nobody waits any more. What is under way is rolled back, or becomes durable: the keys tell.
                 _ = join_all(replies.iter_mut().map(oneshot::Sender::closed)) => continue,
             };
             for (reply, outcome) in replies.into_iter().zip(settled) {
