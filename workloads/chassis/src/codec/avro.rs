@@ -34,6 +34,9 @@ pub enum StartError {
         /// Why not.
         source: Box<apache_avro::Error>,
     },
+    /// A schema that was given is no Avro.
+    #[error(transparent)]
+    Writer(#[from] DecodeError),
     /// The configuration of the registry is wrong.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -192,7 +195,11 @@ impl Codec {
         topic_prefix: &str,
         topics: &[Topic],
     ) -> Result<Self, StartError> {
-        let codec = Self::new(config, topic_prefix, topics, None, CodecMetrics::default())?;
+        let registry = Registry::new(config)?;
+        let codec = Self {
+            json: config.encoding == config::Encoding::Json,
+            ..Self::new(registry, topic_prefix, topics)?
+        };
         for own in codec.topics.values() {
             let id = lookup::wait_for_id(&codec.registry, own).await;
             codec.learn(own, id).await;
@@ -210,7 +217,13 @@ impl Codec {
         pool: PgPool,
         metrics: CodecMetrics,
     ) -> Result<(Self, Lookup), StartError> {
-        let codec = Self::new(config, topic_prefix, topics, Some(Seen::new(pool)), metrics)?;
+        let registry = Registry::new(config)?;
+        let codec = Self {
+            seen: Some(Seen::new(pool)),
+            json: config.encoding == config::Encoding::Json,
+            metrics,
+            ..Self::new(registry, topic_prefix, topics)?
+        };
         let deadline = lookup::grace();
         for own in codec.topics.values() {
             if let Some(id) = codec.remembered(own).await {
@@ -225,13 +238,20 @@ impl Codec {
         Ok((codec, lookup))
     }
 
-    fn new(
-        config: &SchemaRegistry,
-        topic_prefix: &str,
-        topics: &[Topic],
-        seen: Option<Seen>,
-        metrics: CodecMetrics,
-    ) -> Result<Self, StartError> {
+    /// A codec that knows the schemas of these ids and asks no registry. Of the topics whose schema is not among them it
+    /// writes JSON.
+    pub fn offline(topics: &[Topic], schemas: &[(u32, &str)]) -> Result<Self, StartError> {
+        let codec = Self::new(Registry::empty(), "", topics)?;
+        for (id, text) in schemas {
+            match codec.topics.values().find(|own| own.text == *text) {
+                Some(own) => codec.set(own, *id),
+                None => codec.remember(*id, Writer::parse(*id, (*text).to_owned())?),
+            }
+        }
+        Ok(codec)
+    }
+
+    fn new(registry: Registry, topic_prefix: &str, topics: &[Topic]) -> Result<Self, StartError> {
         let mut own = HashMap::new();
         for topic in topics {
             let (Some(text), Some(subject)) = (topic.schema, topic.subject(topic_prefix)) else {
@@ -250,12 +270,12 @@ impl Codec {
             own.insert(topic.name, Arc::new(schema));
         }
         Ok(Self {
-            registry: Registry::new(config)?,
+            registry,
             topics: own,
             writers: Arc::default(),
-            seen,
-            json: config.encoding == config::Encoding::Json,
-            metrics,
+            seen: None,
+            json: false,
+            metrics: CodecMetrics::default(),
         })
     }
 

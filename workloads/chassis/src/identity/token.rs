@@ -143,7 +143,11 @@ impl std::fmt::Debug for Verifier {
 impl Verifier {
     /// Reads the key file.
     pub fn load(auth: &Auth) -> Result<Self, KeyFileError> {
-        let text = read(&auth.jwks_file)?;
+        Self::with_keys(auth, read(&auth.jwks_file)?)
+    }
+
+    /// Takes this text as that of the key file.
+    pub fn with_keys(auth: &Auth, text: String) -> Result<Self, KeyFileError> {
         let keys = parse(&auth.jwks_file, text)?;
         Ok(Self {
             path: Arc::new(auth.jwks_file.clone()),
