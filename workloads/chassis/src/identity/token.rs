@@ -243,7 +243,8 @@ impl Verifier {
 }
 
 fn principal(claims: Claims) -> Result<Principal, TokenError> {
-    let named = |name: &str| !name.is_empty() && name.len() <= MAX_NAME;
+    // PostgreSQL cannot keep a zero byte.
+    let named = |name: &str| !name.is_empty() && name.len() <= MAX_NAME && !name.contains('\0');
     if !named(&claims.sub) || !named(&claims.account_id) {
         return Err(TokenError::Claims);
     }
