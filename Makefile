@@ -12,7 +12,7 @@ export DEMO_ARGS
 export FAULTS_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak faults bench bench-operator backtest judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
+.PHONY: help demo test soak faults fuzz bench bench-operator backtest judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ soak: ## Run thousands of fault schedules against the operator (SCHEDULES=20000)
 
 faults: ## Inject every fault into the services, and show that builds broken on purpose are found out (FAULTS_ARGS=…)
 	@dev/faults.sh
+
+fuzz: ## Look for inputs that break a decoder, a check or a rule of the services (FUZZ_ARGS='--seconds 60')
+	@cargo run --quiet --package logistics-fuzz -- $(FUZZ_ARGS)
 
 bench: ## Measure the workloads next to peers of the same job (BENCH_ARGS='--runs 1 --seconds 2 --no-peers')
 	@dev/prerequisites.sh

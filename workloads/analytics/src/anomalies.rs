@@ -19,11 +19,11 @@ pub(crate) struct Found {
 
 /// Which anomalies are asked for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Filter<'a> {
-    pub(crate) account_id: &'a str,
-    pub(crate) shipment_id: Option<Uuid>,
-    pub(crate) kind: Option<Kind>,
-    pub(crate) limit: u16,
+pub struct Filter<'a> {
+    pub account_id: &'a str,
+    pub shipment_id: Option<Uuid>,
+    pub kind: Option<Kind>,
+    pub limit: u16,
 }
 
 /// Keeps what was found. An event that is projected anew finds the same.

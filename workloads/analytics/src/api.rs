@@ -1,7 +1,7 @@
 //! The gRPC service.
 
 use logistics_chassis::errors::ServiceError;
-use logistics_chassis::fields::{Fields, timestamp};
+use logistics_chassis::fields::timestamp;
 use logistics_chassis::identity::Principal;
 use logistics_chassis::projection;
 use logistics_domain::anomaly::Kind;
@@ -10,15 +10,10 @@ use logistics_schemas::grpc::logistics::analytics::v1::analytics_service_server:
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
-use crate::anomalies::{Filter, Found};
+use crate::anomalies::Found;
 use crate::histories::Lane;
 use crate::shipments::Shipment;
-use crate::{accuracy, anomalies, histories, shipments, silence};
-
-/// Lanes in an answer where the caller names no number, and the most.
-const LANES: (u16, u16) = (10, 100);
-/// The same of anomalies.
-const ANOMALIES: (u16, u16) = (100, 500);
+use crate::{accuracy, anomalies, histories, request, shipments, silence};
 
 /// The service.
 #[derive(Debug)]
@@ -34,26 +29,23 @@ impl Api {
     async fn assessment(
         &self,
         principal: &Principal,
-        shipment_id: &str,
+        request: &proto::GetAssessmentRequest,
     ) -> Result<proto::Assessment, ServiceError> {
-        let mut fields = Fields::new();
-        let id = fields.uuid("shipment_id", shipment_id);
-        fields.finish()?;
-        let found = match id {
-            Some(id) => shipments::get(&self.pool, id, &principal.account_id).await?,
-            None => None,
-        };
+        let id = request::assessment(request)?;
+        let found = shipments::get(&self.pool, id, &principal.account_id).await?;
         let missing = || ServiceError::NotFound {
             what: "assessment of shipment",
-            id: shipment_id.to_owned(),
+            id: request.shipment_id.clone(),
         };
         found.as_ref().map(assessment).ok_or_else(missing)
     }
 
-    async fn lanes(&self, principal: &Principal, page_size: i32) -> Result<Vec<proto::Lane>, ServiceError> {
-        let mut fields = Fields::new();
-        let limit = fields.page_size(page_size, LANES.0, LANES.1);
-        fields.finish()?;
+    async fn lanes(
+        &self,
+        principal: &Principal,
+        request: &proto::ListLanesRequest,
+    ) -> Result<Vec<proto::Lane>, ServiceError> {
+        let limit = request::lanes(request)?;
         let lanes = histories::riskiest_lanes(&self.pool, &principal.account_id, limit).await?;
         Ok(lanes.into_iter().map(lane).collect())
     }
@@ -63,7 +55,7 @@ impl Api {
         principal: &Principal,
         request: &proto::ListAnomaliesRequest,
     ) -> Result<Vec<proto::Anomaly>, ServiceError> {
-        let filter = filter_of(request, &principal.account_id)?;
+        let filter = request::anomalies(request, &principal.account_id)?;
         let mut all = silence::list(&self.pool, filter).await?;
         all.extend(anomalies::list(&self.pool, filter).await?);
         all.truncate(usize::from(filter.limit));
@@ -93,7 +85,7 @@ impl AnalyticsService for Api {
         request: Request<proto::GetAssessmentRequest>,
     ) -> Result<Response<proto::GetAssessmentResponse>, Status> {
         let principal = Principal::of(&request)?;
-        let assessment = self.assessment(principal, &request.get_ref().shipment_id).await?;
+        let assessment = self.assessment(principal, request.get_ref()).await?;
         Ok(Response::new(proto::GetAssessmentResponse {
             assessment: Some(assessment),
         }))
@@ -104,7 +96,7 @@ impl AnalyticsService for Api {
         request: Request<proto::ListLanesRequest>,
     ) -> Result<Response<proto::ListLanesResponse>, Status> {
         let principal = Principal::of(&request)?;
-        let lanes = self.lanes(principal, request.get_ref().page_size).await?;
+        let lanes = self.lanes(principal, request.get_ref()).await?;
         Ok(Response::new(proto::ListLanesResponse { lanes }))
     }
 
@@ -126,30 +118,6 @@ impl AnalyticsService for Api {
     }
 }
 
-fn filter_of<'a>(
-    request: &proto::ListAnomaliesRequest,
-    account_id: &'a str,
-) -> Result<Filter<'a>, ServiceError> {
-    let mut fields = Fields::new();
-    let shipment_id = match request.shipment_id.as_str() {
-        "" => None,
-        id => fields.uuid("shipment_id", id),
-    };
-    let kind = proto::AnomalyKind::try_from(request.kind);
-    if kind.is_err() {
-        let remedy = "give a kind of AnomalyKind, or none for all";
-        fields.wrong("kind", &request.kind.to_string(), remedy);
-    }
-    let limit = fields.page_size(request.page_size, ANOMALIES.0, ANOMALIES.1);
-    fields.finish()?;
-    Ok(Filter {
-        account_id,
-        shipment_id,
-        kind: kind.ok().and_then(kind_from_proto),
-        limit,
-    })
-}
-
 const KINDS: [(Kind, proto::AnomalyKind); 5] = [
     (Kind::UnusualDelay, proto::AnomalyKind::UnusualDelay),
     (Kind::Dwell, proto::AnomalyKind::Dwell),
@@ -158,7 +126,7 @@ const KINDS: [(Kind, proto::AnomalyKind); 5] = [
     (Kind::Silence, proto::AnomalyKind::Silence),
 ];
 
-fn kind_from_proto(wanted: proto::AnomalyKind) -> Option<Kind> {
+pub(crate) fn kind_from_proto(wanted: proto::AnomalyKind) -> Option<Kind> {
     KINDS
         .into_iter()
         .find_map(|(kind, name)| (name == wanted).then_some(kind))

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use logistics_chassis::codec::{ShipmentCreated, ShipmentStatusChanged};
 use logistics_chassis::projection::{Sequenced, ShipmentEvent};
 use logistics_domain::anomaly::{self, Anomaly};
-use logistics_domain::journey::{Journey, Milestone};
+use logistics_domain::journey::{Assessment, Journey, Milestone};
 use logistics_domain::status::{Classifier, Disposition};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::shipments::Shipment;
 
 /// The state of a transaction.
 #[derive(Debug, Default)]
-pub(crate) struct Desk {
+pub struct Desk {
     /// All shipments that the events are of.
     pub(crate) shipments: HashMap<Uuid, Shipment>,
     /// All histories that they belong to.
@@ -31,8 +31,14 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// The newest assessment of a shipment.
+    #[must_use]
+    pub fn assessment(&self, shipment: Uuid) -> Option<&Assessment> {
+        self.shipments.get(&shipment).map(|shipment| &shipment.assessment)
+    }
+
     /// Takes an event; true when its shipment was assessed anew.
-    pub(crate) fn take(&mut self, sequenced: &Sequenced) -> bool {
+    pub fn take(&mut self, sequenced: &Sequenced) -> bool {
         match &sequenced.event {
             ShipmentEvent::Created(event) => {
                 self.create(event);

@@ -4,9 +4,12 @@
 mod accuracy;
 mod anomalies;
 mod api;
-mod assess;
+#[doc(hidden)]
+pub mod assess;
 mod histories;
 mod projector;
+#[doc(hidden)]
+pub mod request;
 mod shipments;
 mod silence;
 

@@ -25,10 +25,17 @@ impl EventWriter {
     /// One that writes in the name of this service.
     #[must_use]
     pub fn new(chassis: &Chassis, codec: Arc<Codec>) -> Self {
+        let topic_prefix = chassis.config.kafka.topic_prefix.clone();
+        Self::named(chassis.process.event_source(), topic_prefix, codec)
+    }
+
+    /// One that writes in the name of `source`.
+    #[must_use]
+    pub const fn named(source: String, topic_prefix: String, codec: Arc<Codec>) -> Self {
         Self {
             codec,
-            source: chassis.process.event_source(),
-            topic_prefix: chassis.config.kafka.topic_prefix.clone(),
+            source,
+            topic_prefix,
         }
     }
 

@@ -9,6 +9,9 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// `domain` of every `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "logistics-platform.io";
+/// Most bytes of what is said of fields. A refusal has it twice, as a message in which one byte may take three and as details in
+/// base64, and clients of gRPC for Java and for C take 8 KiB of trailers by default.
+const MOST_SAID: usize = 1_500;
 /// When a caller may try again after the service was away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -100,6 +103,23 @@ fn summary(violations: &[FieldViolation]) -> String {
     fields.join("; ")
 }
 
+/// As many of the violations as there is room for; then how many more there are.
+fn said(mut violations: Vec<FieldViolation>) -> Vec<FieldViolation> {
+    let mut bytes = 0;
+    let room_for = violations
+        .iter()
+        .take_while(|one| {
+            bytes += one.field.len() + one.description.len();
+            bytes <= MOST_SAID
+        })
+        .count();
+    let rest = violations.split_off(room_for).len();
+    if rest > 0 {
+        violations.push(FieldViolation::new("…", format!("{rest} more are not right")));
+    }
+    violations
+}
+
 /// A status with an `ErrorInfo`; `reason` is in upper case, `message` for people.
 #[must_use]
 pub fn refusal(code: Code, reason: &str, message: &str) -> Status {
@@ -109,6 +129,10 @@ pub fn refusal(code: Code, reason: &str, message: &str) -> Status {
 
 impl From<ServiceError> for Status {
     fn from(error: ServiceError) -> Self {
+        let error = match error {
+            ServiceError::Invalid(violations) => ServiceError::Invalid(said(violations)),
+            other => other,
+        };
         let message = error.to_string();
         let with = |code, reason: &str, mut details: ErrorDetails, message: &str| {
             details.set_error_info(reason, ERROR_DOMAIN, std::collections::HashMap::new());
@@ -168,6 +192,34 @@ mod tests {
             .collect();
         assert_eq!(fields, ["carrier", "origin.code"]);
         assert_eq!(details.error_info().unwrap().reason, "INVALID_FIELDS");
+    }
+
+    /// The trailers of a refusal, as HTTP/2 counts them.
+    fn trailers(status: Status) -> usize {
+        let response = status.into_http::<()>();
+        let headers = response.headers().iter();
+        headers
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum()
+    }
+
+    #[test]
+    fn a_refusal_is_short_enough_for_every_client() {
+        for value in ["x", "\"", "包裹", "\u{10ffff}"] {
+            let description = format!(
+                "{:?} is not right; give a UUID",
+                value.repeat(64 / value.chars().count())
+            );
+            let violation = |at: usize| FieldViolation::new(format!("shipment_ids[{at}]"), &description);
+            let status = Status::from(ServiceError::Invalid((0..100).map(violation).collect()));
+            let details = status.get_error_details();
+            let fields = &details.bad_request().unwrap().field_violations;
+            let rest = format!("{} more are not right", 100 - (fields.len() - 1));
+            assert!(fields.len() > 1);
+            assert_eq!(fields.last().unwrap().description, rest);
+            assert!(status.message().ends_with(&rest));
+            assert!(trailers(status) <= 8 * 1024, "{value:?}");
+        }
     }
 
     #[test]

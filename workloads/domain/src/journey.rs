@@ -180,10 +180,16 @@ impl Journey {
             clippy::cast_possible_truncation,
             reason = "estimates are within weeks; the cast saturates"
         )]
-        let delay = TimeDelta::milliseconds((minutes * 60_000.0).round() as i64);
-        self.promised_arrival
-            .checked_add_signed(delay)
-            .unwrap_or(self.promised_arrival)
+        let delay = TimeDelta::try_milliseconds((minutes * 60_000.0).round() as i64);
+        // Beyond the end of time, it is there: an interval keeps its order.
+        let end = if minutes < 0.0 {
+            DateTime::<Utc>::MIN_UTC
+        } else {
+            DateTime::<Utc>::MAX_UTC
+        };
+        delay
+            .and_then(|delay| self.promised_arrival.checked_add_signed(delay))
+            .unwrap_or(end)
     }
 }
 

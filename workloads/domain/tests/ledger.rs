@@ -2,13 +2,17 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use logistics_domain::delay::DelayReason;
-use logistics_domain::ledger::{Decision, Entry, Fact, Ledger, Recorded, Report, State};
+use logistics_domain::ledger::{Decision, Fact, Report, State};
 use logistics_domain::status::Status::{
     AttemptFailed, Cancelled, Created, Delivered, Exception, InTransit, OutForDelivery, PickedUp, Returned,
     Returning,
 };
-use logistics_domain::status::{Classifier, Disposition, Kind, Status};
+use logistics_domain::status::{Classifier, Disposition, Status};
 use proptest::prelude::*;
+
+mod desk;
+
+use desk::{Act, Desk, desk};
 
 fn at(minute: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
@@ -24,101 +28,6 @@ fn says(fact: Fact, minute: i64) -> Report {
 
 fn scan(status: Status, minute: i64) -> Report {
     says(Fact::Status(status), minute)
-}
-
-/// A shipment as a service keeps it: the state is decided alone where that is possible, and read from all that was said
-/// otherwise.
-#[derive(Clone, Debug)]
-struct Desk {
-    state: State,
-    seq: i64,
-    /// The log: what was reported, or the position of what was taken back; and the state that the event told.
-    log: Vec<(Happening, State)>,
-    /// The same as a service keeps it, positions standing for ids.
-    kept: Vec<Recorded<i64>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Happening {
-    Report(Report),
-    Retraction(i64),
-}
-
-impl Desk {
-    const fn new() -> Self {
-        Self {
-            state: State::CREATED,
-            seq: 1,
-            log: Vec::new(),
-            kept: Vec::new(),
-        }
-    }
-
-    /// What the log says, without a look at the states in it.
-    fn ledger(&self) -> Ledger {
-        let mut ledger = Ledger::new();
-        for ((happening, _), seq) in self.log.iter().zip(2..) {
-            match happening {
-                Happening::Report(report) => drop(ledger.decide(seq, report)),
-                Happening::Retraction(seq) => drop(ledger.retract(*seq)),
-            }
-        }
-        ledger
-    }
-
-    fn record(&mut self, report: Report) -> Decision {
-        self.seq += 1;
-        let decision = self
-            .state
-            .decide(&report)
-            .unwrap_or_else(|| self.ledger().decide(self.seq, &report));
-        self.state = decision.state;
-        self.log.push((Happening::Report(report), self.state));
-        let (kind, reported, notice) = match report.fact {
-            Fact::Status(status) => (Kind::Scan, status, None),
-            Fact::Delay(notice) => (Kind::Delay, self.state.status, notice),
-        };
-        self.kept.push(Recorded {
-            id: self.seq,
-            seq: self.seq,
-            kind,
-            reported,
-            classifier: report.classifier,
-            disposition: decision.disposition,
-            occurred_at: report.occurred_at,
-            notice,
-            retracts: None,
-        });
-        decision
-    }
-
-    fn retract(&mut self, seq: i64) {
-        let mut ledger = self.ledger();
-        if ledger.retract(seq) {
-            self.seq += 1;
-            self.state = ledger.state();
-            self.log.push((Happening::Retraction(seq), self.state));
-            self.kept.push(Recorded {
-                id: self.seq,
-                seq: self.seq,
-                kind: Kind::Retraction,
-                reported: self.state.status,
-                classifier: Classifier::Actual,
-                disposition: Disposition::Informational,
-                occurred_at: at(self.seq),
-                notice: None,
-                retracts: Some(seq),
-            });
-        }
-    }
-}
-
-fn desk(reports: &[Report]) -> Desk {
-    let mut desk = Desk::new();
-    for report in reports {
-        desk.record(*report);
-    }
-    desk
 }
 
 #[test]
@@ -302,14 +211,6 @@ fn a_cancellation_is_in_force_whatever_its_time() {
     );
 }
 
-/// What may come in, in any order.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Report(Report),
-    /// Takes back one of the events so far.
-    Retract(usize),
-}
-
 fn facts() -> impl Strategy<Value = Fact> {
     prop_oneof![
         6 => (0..12_usize).prop_map(|status| Fact::Status(Status::ALL[status])),
@@ -341,83 +242,13 @@ fn observations() -> impl Strategy<Value = Vec<Report>> {
     proptest::collection::vec(reports().prop_filter("an order", is_scan), 1..30)
 }
 
-/// Whether each step that counts was legal from the one before.
-fn is_legal(steps: &[Entry]) -> bool {
-    let mut state = State::CREATED;
-    steps.iter().all(|step| {
-        let Fact::Status(next) = step.fact else {
-            return false;
-        };
-        let legal = state.allows(next) || next == Cancelled;
-        let before_exception = (next == Exception).then_some(state.status);
-        state = State {
-            status: next,
-            before_exception,
-            ..state
-        };
-        legal
-    })
-}
-
 proptest! {
+    /// And every event tells the state after it: see [`Desk::take`].
     #[test]
     fn no_sequence_of_events_reaches_an_illegal_state(acts in acts()) {
         let mut desk = Desk::new();
         for act in acts {
-            let before = desk.state;
-            match act {
-                Act::Report(report) => {
-                    let decision = desk.record(report);
-                    match (decision.disposition, report.fact) {
-                        (Disposition::Applied, Fact::Status(status)) => {
-                            prop_assert_eq!(decision.state.status, status);
-                            prop_assert_eq!(decision.state.newest_applied, Some(report.occurred_at));
-                            if before.newest_seen.is_none_or(|newest| report.occurred_at > newest) {
-                                prop_assert!(before.allows(status), "{before:?} -> {status}");
-                            }
-                        }
-                        (Disposition::Conflict, _) => prop_assert_eq!(decision.state.status, before.status),
-                        (Disposition::Informational, _) => {
-                            prop_assert_eq!(decision.state.status, before.status);
-                        }
-                        _ => {}
-                    }
-                    if before.status == Cancelled {
-                        prop_assert_eq!(decision.state.status, Cancelled);
-                    }
-                }
-                Act::Retract(which) => {
-                    let seq = 2 + i64::try_from(which % (desk.log.len() + 1)).unwrap();
-                    desk.retract(seq);
-                }
-            }
-            let steps = desk.ledger().steps();
-            prop_assert!(is_legal(&steps), "{steps:?}");
-            let state = desk.state;
-            let last = steps.last().map_or(Fact::Status(Created), |step| step.fact);
-            prop_assert_eq!(Fact::Status(state.status), last);
-            prop_assert_eq!(state.before_exception.is_some(), state.status == Exception);
-            prop_assert_ne!(state.before_exception, Some(Exception));
-            prop_assert!(state.delay.is_none() || !state.status.is_terminal());
-            prop_assert!(state.newest_applied <= state.newest_seen);
-        }
-    }
-
-    /// Every event tells the state after it: a reader that takes the last one, one that reads the log from its start,
-    /// and the writer agree at every position.
-    #[test]
-    fn a_replay_of_the_log_is_the_projection(acts in acts()) {
-        let mut desk = Desk::new();
-        for act in acts {
-            match act {
-                Act::Report(report) => drop(desk.record(report)),
-                Act::Retract(which) => desk.retract(2 + i64::try_from(which % (desk.log.len() + 1)).unwrap()),
-            }
-            prop_assert_eq!(desk.ledger().state(), desk.state);
-            prop_assert_eq!(Ledger::of(desk.kept.iter().copied()).state(), desk.state);
-            if let Some((_, told)) = desk.log.last() {
-                prop_assert_eq!(*told, desk.state);
-            }
+            desk.take(act);
         }
     }
 
@@ -430,18 +261,11 @@ proptest! {
 
     #[test]
     fn scans_that_came_twice_are_as_if_they_had_come_once(scans in observations()) {
-        let once = desk(&scans);
-        let twice: Vec<Report> = scans.iter().flat_map(|scan| [*scan, *scan]).collect();
-        prop_assert_eq!(desk(&twice).state, once.state);
+        desk::repeated_is_once(&scans);
     }
 
     #[test]
     fn what_is_taken_back_might_never_have_come(scans in observations(), which in any::<usize>()) {
-        let which = which % scans.len();
-        let mut rest = scans.clone();
-        rest.remove(which);
-        let mut desk_with = desk(&scans);
-        desk_with.retract(2 + i64::try_from(which).unwrap());
-        prop_assert_eq!(desk_with.state, desk(&rest).state);
+        desk::retracted_is_never_come(&scans, which);
     }
 }

@@ -10,7 +10,8 @@ mod history;
 mod many;
 mod model;
 mod page;
-mod request;
+#[doc(hidden)]
+pub mod request;
 mod store;
 mod write;
 

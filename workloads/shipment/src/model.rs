@@ -16,13 +16,13 @@ use uuid::Uuid;
 
 /// What a caller orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    pub(crate) carrier: String,
-    pub(crate) tracking_number: String,
-    pub(crate) origin: Location,
-    pub(crate) destination: Location,
-    pub(crate) planned_departure: DateTime<Utc>,
-    pub(crate) promised_arrival: DateTime<Utc>,
+pub struct Order {
+    pub carrier: String,
+    pub tracking_number: String,
+    pub origin: Location,
+    pub destination: Location,
+    pub planned_departure: DateTime<Utc>,
+    pub promised_arrival: DateTime<Utc>,
 }
 
 /// A shipment.

@@ -13,41 +13,41 @@ use uuid::Uuid;
 use crate::model::Order;
 use crate::page;
 
-pub(crate) use events::{Retraction, Scan, delay, delivery, record, retract};
+pub use events::{Retraction, Scan, delay, delivery, record, retract};
 
 /// A page where the caller names no size, and the largest.
 const PAGE: (u16, u16) = (100, 500);
 
 /// A checked `CancelShipmentRequest` or `ReturnShipmentRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Instruction {
-    pub(crate) shipment_id: Uuid,
-    pub(crate) reason: String,
+pub struct Instruction {
+    pub shipment_id: Uuid,
+    pub reason: String,
 }
 
 /// A checked `AssignShipmentRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Assignment {
-    pub(crate) shipment_id: Uuid,
-    pub(crate) assignee: String,
+pub struct Assignment {
+    pub shipment_id: Uuid,
+    pub assignee: String,
 }
 
 /// A checked `FindShipmentRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) carrier: String,
-    pub(crate) tracking_number: String,
-    pub(crate) at: DateTime<Utc>,
+pub struct Wanted {
+    pub carrier: String,
+    pub tracking_number: String,
+    pub at: DateTime<Utc>,
 }
 
 /// A checked `ListShipmentsRequest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Page {
-    pub(crate) size: u16,
-    pub(crate) after: Option<Uuid>,
+pub struct Page {
+    pub size: u16,
+    pub after: Option<Uuid>,
 }
 
-pub(crate) fn create(request: &proto::CreateShipmentRequest) -> Result<Order, ServiceError> {
+pub fn create(request: &proto::CreateShipmentRequest) -> Result<Order, ServiceError> {
     let mut fields = Fields::new();
     fields.idempotency_key(&request.idempotency_key);
     let (carrier, tracking_number) = number(&mut fields, &request.carrier, &request.tracking_number);
@@ -99,7 +99,7 @@ fn number(fields: &mut Fields, carrier: &str, tracking_number: &str) -> (String,
     (carrier, tracking_number)
 }
 
-pub(crate) fn find(request: &proto::FindShipmentRequest, now: DateTime<Utc>) -> Result<Wanted, ServiceError> {
+pub fn find(request: &proto::FindShipmentRequest, now: DateTime<Utc>) -> Result<Wanted, ServiceError> {
     let mut fields = Fields::new();
     let (carrier, tracking_number) = number(&mut fields, &request.carrier, &request.tracking_number);
     let at = match &request.at {
@@ -114,14 +114,14 @@ pub(crate) fn find(request: &proto::FindShipmentRequest, now: DateTime<Utc>) -> 
     })
 }
 
-pub(crate) fn get(request: &proto::GetShipmentRequest) -> Result<Uuid, ServiceError> {
+pub fn get(request: &proto::GetShipmentRequest) -> Result<Uuid, ServiceError> {
     let mut fields = Fields::new();
     let id = fields.uuid("shipment_id", &request.shipment_id);
     fields.finish()?;
     id.ok_or_else(unreported)
 }
 
-pub(crate) fn list(request: &proto::ListShipmentsRequest, account_id: &str) -> Result<Page, ServiceError> {
+pub fn list(request: &proto::ListShipmentsRequest, account_id: &str) -> Result<Page, ServiceError> {
     let mut fields = Fields::new();
     let size = fields.page_size(request.page_size, PAGE.0, PAGE.1);
     let after = match request.page_token.as_str() {
@@ -142,11 +142,11 @@ pub(crate) fn list(request: &proto::ListShipmentsRequest, account_id: &str) -> R
     Ok(Page { size, after })
 }
 
-pub(crate) fn cancel(request: &proto::CancelShipmentRequest) -> Result<Instruction, ServiceError> {
+pub fn cancel(request: &proto::CancelShipmentRequest) -> Result<Instruction, ServiceError> {
     instruction(&request.idempotency_key, &request.shipment_id, &request.reason)
 }
 
-pub(crate) fn send_back(request: &proto::ReturnShipmentRequest) -> Result<Instruction, ServiceError> {
+pub fn send_back(request: &proto::ReturnShipmentRequest) -> Result<Instruction, ServiceError> {
     instruction(&request.idempotency_key, &request.shipment_id, &request.reason)
 }
 
@@ -162,7 +162,7 @@ fn instruction(key: &str, shipment_id: &str, why: &str) -> Result<Instruction, S
     })
 }
 
-pub(crate) fn assign(request: &proto::AssignShipmentRequest) -> Result<Assignment, ServiceError> {
+pub fn assign(request: &proto::AssignShipmentRequest) -> Result<Assignment, ServiceError> {
     let mut fields = Fields::new();
     fields.idempotency_key(&request.idempotency_key);
     let shipment_id = fields.uuid("shipment_id", &request.shipment_id);

@@ -2,7 +2,8 @@
 
 mod api;
 mod projector;
-mod request;
+#[doc(hidden)]
+pub mod request;
 mod store;
 mod stream;
 mod view;

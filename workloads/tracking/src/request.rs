@@ -10,14 +10,14 @@ use uuid::Uuid;
 /// Most timelines of one answer.
 const TIMELINES: usize = 100;
 
-pub(crate) fn shipment_id(value: &str) -> Result<Uuid, ServiceError> {
+pub fn shipment_id(value: &str) -> Result<Uuid, ServiceError> {
     let mut fields = Fields::new();
     let id = fields.uuid("shipment_id", value);
     fields.finish()?;
     id.ok_or_else(unreported)
 }
 
-pub(crate) fn stream_start(request: &proto::StreamTrackingRequest) -> Result<(Uuid, i64), ServiceError> {
+pub fn stream_start(request: &proto::StreamTrackingRequest) -> Result<(Uuid, i64), ServiceError> {
     let mut fields = Fields::new();
     let id = fields.uuid("shipment_id", &request.shipment_id);
     if request.after_seq < 0 {
@@ -32,7 +32,7 @@ pub(crate) fn stream_start(request: &proto::StreamTrackingRequest) -> Result<(Uu
 }
 
 /// The shipments of a `BatchGetTimelinesRequest`.
-pub(crate) fn shipment_ids(values: &[String]) -> Result<Vec<Uuid>, ServiceError> {
+pub fn shipment_ids(values: &[String]) -> Result<Vec<Uuid>, ServiceError> {
     let mut fields = Fields::new();
     if values.is_empty() {
         fields.missing("shipment_ids", "give 1 to 100 ids");
@@ -60,7 +60,7 @@ pub(crate) fn shipment_ids(values: &[String]) -> Result<Vec<Uuid>, ServiceError>
 }
 
 /// The id and the number of a `GetPublicTimelineRequest`.
-pub(crate) fn public(request: &proto::GetPublicTimelineRequest) -> Result<(Uuid, String), ServiceError> {
+pub fn public(request: &proto::GetPublicTimelineRequest) -> Result<(Uuid, String), ServiceError> {
     let mut fields = Fields::new();
     let id = fields.uuid("shipment_id", &request.shipment_id);
     let number = fields.text(

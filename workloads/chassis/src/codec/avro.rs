@@ -4,6 +4,7 @@
 //! asked before. Readers take both at any time.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use apache_avro::Schema;
@@ -13,6 +14,7 @@ use logistics_schemas::config::{self, SchemaRegistry};
 use logistics_schemas::topics::Topic;
 use sqlx::PgPool;
 
+use super::bounded::{self, Unbounded};
 use super::event::Event;
 use super::lookup::{self, Lookup};
 use super::metrics::{CodecMetrics, Encoding};
@@ -34,6 +36,9 @@ pub enum StartError {
         /// Why not.
         source: Box<apache_avro::Error>,
     },
+    /// A schema that was given is no Avro.
+    #[error(transparent)]
+    Writer(#[from] DecodeError),
     /// The configuration of the registry is wrong.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -88,6 +93,20 @@ pub enum DecodeError {
         /// Why not.
         source: Box<apache_avro::Error>,
     },
+    /// The writer's schema is one that nobody should read by.
+    #[error("schema {id} is not followed: {source}")]
+    Unbounded {
+        /// The id of the writer's schema.
+        id: u32,
+        /// Why not.
+        source: Unbounded,
+    },
+    /// The datum ends within the event.
+    #[error("schema {id}: the value ends before the event does")]
+    CutOff {
+        /// The id of the writer's schema.
+        id: u32,
+    },
     /// Bytes are left over: the value was written with another schema than it names.
     #[error("schema {id}: {left} bytes follow the event")]
     TrailingBytes {
@@ -123,6 +142,8 @@ impl DecodeError {
             Self::Wire(_) => "wire_format",
             Self::UnknownSchema { .. } => "unknown_schema",
             Self::Avro { .. } => "schema_mismatch",
+            Self::Unbounded { .. } => "unbounded_schema",
+            Self::CutOff { .. } => "cut_off",
             Self::TrailingBytes { .. } => "trailing_bytes",
             Self::Json { .. } => "json_mismatch",
             Self::Registry(_) => "registry",
@@ -180,6 +201,7 @@ impl Writer {
             topic: "(schema)",
             source: Box::new(source),
         })?;
+        bounded::check(&schema).map_err(|source| DecodeError::Unbounded { id, source })?;
         let schema = Arc::new(schema);
         Ok(Arc::new(Self { text, schema }))
     }
@@ -192,7 +214,11 @@ impl Codec {
         topic_prefix: &str,
         topics: &[Topic],
     ) -> Result<Self, StartError> {
-        let codec = Self::new(config, topic_prefix, topics, None, CodecMetrics::default())?;
+        let registry = Registry::new(config)?;
+        let codec = Self {
+            json: config.encoding == config::Encoding::Json,
+            ..Self::new(registry, topic_prefix, topics)?
+        };
         for own in codec.topics.values() {
             let id = lookup::wait_for_id(&codec.registry, own).await;
             codec.learn(own, id).await;
@@ -210,7 +236,13 @@ impl Codec {
         pool: PgPool,
         metrics: CodecMetrics,
     ) -> Result<(Self, Lookup), StartError> {
-        let codec = Self::new(config, topic_prefix, topics, Some(Seen::new(pool)), metrics)?;
+        let registry = Registry::new(config)?;
+        let codec = Self {
+            seen: Some(Seen::new(pool)),
+            json: config.encoding == config::Encoding::Json,
+            metrics,
+            ..Self::new(registry, topic_prefix, topics)?
+        };
         let deadline = lookup::grace();
         for own in codec.topics.values() {
             if let Some(id) = codec.remembered(own).await {
@@ -225,13 +257,20 @@ impl Codec {
         Ok((codec, lookup))
     }
 
-    fn new(
-        config: &SchemaRegistry,
-        topic_prefix: &str,
-        topics: &[Topic],
-        seen: Option<Seen>,
-        metrics: CodecMetrics,
-    ) -> Result<Self, StartError> {
+    /// A codec that knows the schemas of these ids and asks no registry. Of the topics whose schema is not among them it
+    /// writes JSON.
+    pub fn offline(topics: &[Topic], schemas: &[(u32, &str)]) -> Result<Self, StartError> {
+        let codec = Self::new(Registry::empty(), "", topics)?;
+        for (id, text) in schemas {
+            match codec.topics.values().find(|own| own.text == *text) {
+                Some(own) => codec.set(own, *id),
+                None => codec.remember(*id, Writer::parse(*id, (*text).to_owned())?),
+            }
+        }
+        Ok(codec)
+    }
+
+    fn new(registry: Registry, topic_prefix: &str, topics: &[Topic]) -> Result<Self, StartError> {
         let mut own = HashMap::new();
         for topic in topics {
             let (Some(text), Some(subject)) = (topic.schema, topic.subject(topic_prefix)) else {
@@ -250,12 +289,12 @@ impl Codec {
             own.insert(topic.name, Arc::new(schema));
         }
         Ok(Self {
-            registry: Registry::new(config)?,
+            registry,
             topics: own,
             writers: Arc::default(),
-            seen,
-            json: config.encoding == config::Encoding::Json,
-            metrics,
+            seen: None,
+            json: false,
+            metrics: CodecMetrics::default(),
         })
     }
 
@@ -346,21 +385,23 @@ impl Codec {
         Ok(event)
     }
 
-    fn read<E: Event>(&self, id: u32, writer: &Writer, mut datum: &[u8]) -> Result<E, DecodeError> {
+    fn read<E: Event>(&self, id: u32, writer: &Writer, datum: &[u8]) -> Result<E, DecodeError> {
         let own = self.topics.get(E::TOPIC.name);
         let reader = own.map_or(&writer.schema, |own| &own.schema);
-        let event = decode_datum(&writer.schema, reader, &mut datum).map_err(|source| DecodeError::Avro {
+        let mut datum = Datum::new(datum);
+        let event = decode_datum(&writer.schema, reader, &mut datum);
+        // Said first: what is missing may have been taken for null, and then be wrong or not.
+        if datum.cut_off {
+            return Err(DecodeError::CutOff { id });
+        }
+        let event = event.map_err(|source| DecodeError::Avro {
             id,
             topic: E::TOPIC.name,
             source: Box::new(source),
         })?;
-        if datum.is_empty() {
-            Ok(event)
-        } else {
-            Err(DecodeError::TrailingBytes {
-                id,
-                left: datum.len(),
-            })
+        match datum.rest.len() {
+            0 => Ok(event),
+            left => Err(DecodeError::TrailingBytes { id, left }),
         }
     }
 
@@ -437,10 +478,33 @@ fn encode_datum<E: Event>(schema: &Schema, event: &E) -> Result<Vec<u8>, apache_
         .write_ser_to_vec(event)
 }
 
+/// The bytes of an event. The decoder takes the end of its input for a null where it may stand, so it is noticed here.
+struct Datum<'a> {
+    rest: &'a [u8],
+    /// Whether more was asked for than there is.
+    cut_off: bool,
+}
+
+impl<'a> Datum<'a> {
+    const fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            rest: bytes,
+            cut_off: false,
+        }
+    }
+}
+
+impl Read for Datum<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.cut_off |= self.rest.is_empty() && !buffer.is_empty();
+        self.rest.read(buffer)
+    }
+}
+
 fn decode_datum<E: Event>(
     writer: &Schema,
     reader: &Schema,
-    datum: &mut &[u8],
+    datum: &mut impl Read,
 ) -> Result<E, apache_avro::Error> {
     let value = GenericDatumReader::builder(writer)
         .reader_schema(reader)

@@ -2,6 +2,7 @@
 //! Protobuf.
 
 mod avro;
+mod bounded;
 mod event;
 mod lookup;
 mod metrics;
@@ -11,6 +12,7 @@ mod seen;
 mod wire;
 
 pub use avro::{Codec, DecodeError, EncodeError, Encoded, StartError};
+pub use bounded::Unbounded;
 pub use event::{
     Event, Location, ProofOfDelivery, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged,
 };

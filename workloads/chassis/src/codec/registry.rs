@@ -58,7 +58,8 @@ pub enum RegistryError {
 /// A client of one registry. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    client: Client,
+    /// `None`: it has nothing, and nobody is asked.
+    client: Option<Client>,
     url: String,
 }
 
@@ -92,24 +93,33 @@ impl Registry {
             }
         }
         Ok(Self {
-            client: builder.build().map_err(RegistryError::Client)?,
+            client: Some(builder.build().map_err(RegistryError::Client)?),
             url: config.url.trim_end_matches('/').to_owned(),
         })
     }
 
+    /// One that has nothing, and is asked over no network.
+    pub(super) fn empty() -> Self {
+        Self {
+            client: None,
+            url: "nowhere".to_owned(),
+        }
+    }
+
     /// The id under which exactly this schema is registered for the subject.
     pub async fn id_of(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
-        let request = self
-            .client
-            .post(format!("{}/subjects/{subject}", self.url))
-            .json(&serde_json::json!({ "schema": schema }));
         let what = format!("schema of this version for subject {subject}");
+        let request = |client: &Client| {
+            client
+                .post(format!("{}/subjects/{subject}", self.url))
+                .json(&serde_json::json!({ "schema": schema }))
+        };
         Ok(self.ask::<IdAnswer>(request, what).await?.id)
     }
 
     /// The schema with this id.
     pub async fn schema_of(&self, id: u32) -> Result<String, RegistryError> {
-        let request = self.client.get(format!("{}/schemas/ids/{id}", self.url));
+        let request = |client: &Client| client.get(format!("{}/schemas/ids/{id}", self.url));
         Ok(self
             .ask::<SchemaAnswer>(request, format!("schema with id {id}"))
             .await?
@@ -118,20 +128,24 @@ impl Registry {
 
     async fn ask<A: serde::de::DeserializeOwned>(
         &self,
-        request: RequestBuilder,
+        request: impl FnOnce(&Client) -> RequestBuilder,
         what: String,
     ) -> Result<A, RegistryError> {
+        let not_found = |what| RegistryError::NotFound {
+            url: self.url.clone(),
+            what,
+        };
+        let Some(client) = &self.client else {
+            return Err(not_found(what));
+        };
         let unreachable = |error: reqwest::Error| RegistryError::Unreachable {
             url: self.url.clone(),
             reason: with_causes(&error.without_url()),
         };
-        let mut response = request.send().await.map_err(unreachable)?;
+        let mut response = request(client).send().await.map_err(unreachable)?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND {
-            return Err(RegistryError::NotFound {
-                url: self.url.clone(),
-                what,
-            });
+            return Err(not_found(what));
         }
         let refused = || RegistryError::Refused {
             url: self.url.clone(),

@@ -1,7 +1,7 @@
 //! A record as it was read.
 
 use logistics_schemas::topics::Topic;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 
 /// A record, with nothing but its own bytes.
 #[derive(Clone, Debug)]
@@ -26,10 +26,6 @@ impl Record {
     /// Copies a message; `None` when it is of none of these topics.
     pub(crate) fn read(message: &BorrowedMessage<'_>, topics: &[(Topic, String)]) -> Option<Self> {
         let (topic, full_topic) = topics.iter().find(|(_, name)| name == message.topic())?;
-        let headers = message
-            .headers()
-            .into_iter()
-            .flat_map(rdkafka::message::BorrowedHeaders::iter);
         Some(Self {
             topic: *topic,
             full_topic: full_topic.clone(),
@@ -37,9 +33,7 @@ impl Record {
             offset: message.offset(),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
-            headers: headers
-                .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
-                .collect(),
+            headers: logistics_kafka_headers::of(message),
         })
     }
 

@@ -143,7 +143,11 @@ impl std::fmt::Debug for Verifier {
 impl Verifier {
     /// Reads the key file.
     pub fn load(auth: &Auth) -> Result<Self, KeyFileError> {
-        let text = read(&auth.jwks_file)?;
+        Self::with_keys(auth, read(&auth.jwks_file)?)
+    }
+
+    /// Takes this text as that of the key file.
+    pub fn with_keys(auth: &Auth, text: String) -> Result<Self, KeyFileError> {
         let keys = parse(&auth.jwks_file, text)?;
         Ok(Self {
             path: Arc::new(auth.jwks_file.clone()),
@@ -239,7 +243,8 @@ impl Verifier {
 }
 
 fn principal(claims: Claims) -> Result<Principal, TokenError> {
-    let named = |name: &str| !name.is_empty() && name.len() <= MAX_NAME;
+    // PostgreSQL cannot keep a zero byte.
+    let named = |name: &str| !name.is_empty() && name.len() <= MAX_NAME && !name.contains('\0');
     if !named(&claims.sub) || !named(&claims.account_id) {
         return Err(TokenError::Claims);
     }

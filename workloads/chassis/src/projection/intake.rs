@@ -203,6 +203,9 @@ fn place(
     if seq < 1 || (seq == 1) != first {
         return misfit(format!("an event of topic {topic} cannot be at position {seq}"));
     }
+    if event.account_id().contains('\0') {
+        return misfit("the event's account holds a zero byte, which PostgreSQL cannot keep".to_owned());
+    }
     if position(headers).is_some_and(|header| header != seq) {
         return misfit(format!(
             "the header {} is not the event's position {seq}",

@@ -21,23 +21,23 @@ const CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 
 /// A checked `RecordEventRequest`, `RecordDeliveryRequest` or `ReportDelayRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Scan {
-    pub(crate) shipment_id: Uuid,
-    pub(crate) report: Report,
-    pub(crate) location: Option<Location>,
-    pub(crate) reason: String,
-    pub(crate) proof: Option<ProofOfDelivery>,
+pub struct Scan {
+    pub shipment_id: Uuid,
+    pub report: Report,
+    pub location: Option<Location>,
+    pub reason: String,
+    pub proof: Option<ProofOfDelivery>,
 }
 
 /// A checked `RetractEventRequest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Retraction {
-    pub(crate) shipment_id: Uuid,
-    pub(crate) event_id: Uuid,
-    pub(crate) reason: String,
+pub struct Retraction {
+    pub shipment_id: Uuid,
+    pub event_id: Uuid,
+    pub reason: String,
 }
 
-pub(crate) fn record(request: &proto::RecordEventRequest, now: DateTime<Utc>) -> Result<Scan, ServiceError> {
+pub fn record(request: &proto::RecordEventRequest, now: DateTime<Utc>) -> Result<Scan, ServiceError> {
     let mut fields = Fields::new();
     fields.idempotency_key(&request.idempotency_key);
     let shipment_id = fields.uuid("shipment_id", &request.shipment_id);
@@ -74,10 +74,7 @@ pub(crate) fn record(request: &proto::RecordEventRequest, now: DateTime<Utc>) ->
     })
 }
 
-pub(crate) fn delivery(
-    request: &proto::RecordDeliveryRequest,
-    now: DateTime<Utc>,
-) -> Result<Scan, ServiceError> {
+pub fn delivery(request: &proto::RecordDeliveryRequest, now: DateTime<Utc>) -> Result<Scan, ServiceError> {
     let mut fields = Fields::new();
     fields.idempotency_key(&request.idempotency_key);
     let shipment_id = fields.uuid("shipment_id", &request.shipment_id);
@@ -95,7 +92,7 @@ pub(crate) fn delivery(
     })
 }
 
-pub(crate) fn delay(request: &proto::ReportDelayRequest, now: DateTime<Utc>) -> Result<Scan, ServiceError> {
+pub fn delay(request: &proto::ReportDelayRequest, now: DateTime<Utc>) -> Result<Scan, ServiceError> {
     let mut fields = Fields::new();
     fields.idempotency_key(&request.idempotency_key);
     let shipment_id = fields.uuid("shipment_id", &request.shipment_id);
@@ -113,7 +110,7 @@ pub(crate) fn delay(request: &proto::ReportDelayRequest, now: DateTime<Utc>) -> 
     })
 }
 
-pub(crate) fn retract(request: &proto::RetractEventRequest) -> Result<Retraction, ServiceError> {
+pub fn retract(request: &proto::RetractEventRequest) -> Result<Retraction, ServiceError> {
     let mut fields = Fields::new();
     fields.idempotency_key(&request.idempotency_key);
     let shipment_id = fields.uuid("shipment_id", &request.shipment_id);

@@ -122,6 +122,21 @@ async fn an_event_that_the_database_refuses_is_found_among_the_others() -> Resul
     service.stop().await
 }
 
+/// An account is noted of a shipment even if none of its events can be applied: with this one, nothing could be noted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_the_database_refuses_stops_nobody_else() -> Result<()> {
+    let bench = Bench::start().await?;
+    let mut stories: Vec<Story> = (0..3).map(Story::usual).collect();
+    stories[1].created.account_id = "zero\0byte".to_owned();
+    bench.testbed.log()?.write(&bench.records(&stories)?).await?;
+    let service = bench.service("a").await?;
+    bench.applied(2 * 7, 7).await?;
+    let letters = dead_letters(&bench, SHIPMENT_CREATED_DLQ, 1).await?;
+    assert_eq!(letters[0].key, stories[1].id().to_string());
+    assert_eq!(letters[0].header("__dlq.errors.class"), Some("misfit"));
+    service.stop().await
+}
+
 /// The event waits in `parked` as a sound one, and is found to be poison when its turn comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_was_parked_may_turn_out_to_be_poison() -> Result<()> {

@@ -251,3 +251,46 @@ fn a_cut_datum_is_an_error_at_every_length() {
         );
     }
 }
+
+/// What is missing at the end might be taken for null.
+#[tokio::test]
+async fn an_event_that_may_end_in_null_is_not_one_when_it_is_cut_off() {
+    let text = topics::SHIPMENT_STATUS_CHANGED.schema.unwrap();
+    let mut older: serde_json::Value = serde_json::from_str(text).unwrap();
+    older["fields"].as_array_mut().unwrap().pop();
+    let older = older.to_string();
+    let codec = Codec::offline(&[topics::SHIPMENT_STATUS_CHANGED], &[(1, text), (2, &older)]).unwrap();
+    let mut value = codec.encode(&changed(Status::PickedUp, None)).unwrap().bytes;
+    // All but the last field, an empty text.
+    value.pop();
+    value[4] = 2;
+    assert_eq!(
+        codec.decode::<ShipmentStatusChanged>(&value).await.unwrap(),
+        changed(Status::PickedUp, None)
+    );
+    for length in 5..value.len() {
+        let cut = codec.decode::<ShipmentStatusChanged>(&value[..length]).await;
+        assert!(
+            matches!(cut, Err(DecodeError::CutOff { id: 2 })),
+            "{length} bytes: {cut:?}"
+        );
+    }
+}
+
+/// Anybody's schema may be named. This one would make a value as deep as it is long.
+#[tokio::test]
+async fn a_value_that_is_deeper_than_the_stack_is_not_read() {
+    let text = topics::SHIPMENT_CREATED.schema.unwrap();
+    let mut deep: serde_json::Value = serde_json::from_str(text).unwrap();
+    let node = serde_json::json!({"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]});
+    let field = serde_json::json!({"name": "chain", "type": node});
+    deep["fields"].as_array_mut().unwrap().insert(0, field);
+    let refused = Codec::offline(&[topics::SHIPMENT_CREATED], &[(1, &deep.to_string())]);
+    assert!(matches!(
+        refused,
+        Err(StartError::Writer(DecodeError::Unbounded {
+            id: 1,
+            source: Unbounded::Recursive
+        }))
+    ));
+}

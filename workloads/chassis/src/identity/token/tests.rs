@@ -56,7 +56,7 @@ fn a_good_token_names_its_caller() {
 fn a_spoilt_token_is_refused_with_the_reason() {
     type Spoil = fn(&mut TestClaims);
     let fixture = fixture();
-    let cases: [(TokenError, Spoil); 6] = [
+    let cases: [(TokenError, Spoil); 7] = [
         (TokenError::Expired, |claims| claims.exp = claims.iat - 31),
         (TokenError::Issuer, |claims| {
             claims.iss = "https://other".to_owned();
@@ -65,6 +65,7 @@ fn a_spoilt_token_is_refused_with_the_reason() {
         (TokenError::Claims, |claims| claims.sub = String::new()),
         (TokenError::Claims, |claims| claims.account_id = String::new()),
         (TokenError::Claims, |claims| claims.account_id = "a".repeat(257)),
+        (TokenError::Claims, |claims| claims.account_id = "a\0b".to_owned()),
     ];
     for (reason, spoil) in cases {
         let mut claims = fixture.claims();
