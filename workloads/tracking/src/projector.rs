@@ -2,15 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use logistics_chassis::projection::{ApplyError, Projector, Sequenced, ShipmentEvent};
+use logistics_chassis::projection::{ApplyError, Head, Projector, Sequenced, ShipmentEvent};
 use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::kept::KeptTimelines;
 use crate::store::{self, Entry, Shipment, Standing};
 
 /// Writes each event to its shipment's timeline.
-pub(crate) struct Timelines;
+pub(crate) struct Timelines {
+    kept: KeptTimelines,
+}
+
+impl Timelines {
+    pub(crate) const fn new(kept: KeptTimelines) -> Self {
+        Self { kept }
+    }
+}
 
 impl Projector for Timelines {
     async fn apply(&self, connection: &mut PgConnection, events: &[Sequenced]) -> Result<(), ApplyError> {
@@ -20,6 +29,10 @@ impl Projector for Timelines {
         store::insert_entries(connection, &entries).await?;
         store::set_standings(connection, &last_standings(events)).await?;
         Ok(())
+    }
+
+    async fn committed(&self, heads: Vec<Head>) {
+        self.kept.supersede(heads).await;
     }
 }
 

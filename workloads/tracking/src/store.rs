@@ -10,7 +10,7 @@ use logistics_chassis::errors::ServiceError;
 use logistics_domain::delay::DelayReason;
 use logistics_domain::status::Status;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, PgPool, Row as _};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, PgPool, Row as _};
 use uuid::Uuid;
 
 pub(crate) use entries::{Entry, entries_after, insert_entries};
@@ -97,63 +97,90 @@ pub(crate) async fn set_standings(
     .map(drop)
 }
 
-/// A shipment of the account, and its events in order.
-pub(crate) async fn timeline(
-    pool: &PgPool,
-    id: Uuid,
-    account_id: &str,
-) -> Result<(Shipment, Vec<Entry>), ServiceError> {
-    let mut connection = pool.acquire().await?;
-    let shipment: Shipment =
-        sqlx::query_as("SELECT * FROM shipments WHERE shipment_id = $1 AND account_id = $2")
-            .bind(id)
-            .bind(account_id)
-            .fetch_optional(&mut *connection)
-            .await?
-            .ok_or_else(|| not_found(id))?;
-    let entries = sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = $1 ORDER BY seq")
-        .bind(id)
-        .fetch_all(&mut *connection)
-        .await?;
-    Ok((shipment, entries))
+/// A shipment and its events, of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Timeline {
+    pub(crate) shipment: Shipment,
+    /// Position of the last event.
+    pub(crate) head: i64,
+    /// In order.
+    pub(crate) entries: Vec<Entry>,
 }
 
-/// Those of the shipments that are of the account, each with its events in order.
+/// A shipment, and the last position that its timeline has at the same moment: events are never changed, so those up to it are
+/// the timeline of that moment, whenever they are read.
+#[derive(sqlx::FromRow)]
+struct Headed {
+    #[sqlx(flatten)]
+    shipment: Shipment,
+    head: i64,
+}
+
+/// Reads [`Headed`].
+const HEADED: &str = "SELECT shipments.*,
+    (SELECT coalesce(max(seq), 0) FROM timeline WHERE timeline.shipment_id = shipments.shipment_id) AS head
+    FROM shipments";
+
+/// The timeline of a shipment of the account.
+pub(crate) async fn timeline(pool: &PgPool, id: Uuid, account_id: &str) -> Result<Timeline, ServiceError> {
+    let mut connection = pool.acquire().await?;
+    let sql = format!("{HEADED} WHERE shipment_id = $1 AND account_id = $2");
+    let headed: Headed = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(id)
+        .bind(account_id)
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or_else(|| not_found(id))?;
+    let entries = sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = $1 AND seq <= $2 ORDER BY seq")
+        .bind(id)
+        .bind(headed.head)
+        .fetch_all(&mut *connection)
+        .await?;
+    Ok(Timeline {
+        shipment: headed.shipment,
+        head: headed.head,
+        entries,
+    })
+}
+
+/// The timelines of those of the shipments that are of the account.
 pub(crate) async fn timelines(
     pool: &PgPool,
     ids: &[Uuid],
     account_id: &str,
-) -> Result<HashMap<Uuid, (Shipment, Vec<Entry>)>, ServiceError> {
-    let shipments: Vec<Shipment> =
-        sqlx::query_as("SELECT * FROM shipments WHERE shipment_id = ANY ($1) AND account_id = $2")
-            .bind(ids)
-            .bind(account_id)
-            .fetch_all(pool)
-            .await?;
-    let found: Vec<Uuid> = shipments.iter().map(|shipment| shipment.id).collect();
-    let mut timelines: HashMap<_, _> = shipments
-        .into_iter()
-        .map(|shipment| (shipment.id, (shipment, Vec::new())))
-        .collect();
-    let entries: Vec<Entry> =
-        sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = ANY ($1) ORDER BY shipment_id, seq")
-            .bind(found)
-            .fetch_all(pool)
-            .await?;
+) -> Result<Vec<Timeline>, ServiceError> {
+    let sql = format!("{HEADED} WHERE shipment_id = ANY ($1) AND account_id = $2");
+    let headed: Vec<Headed> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(ids)
+        .bind(account_id)
+        .fetch_all(pool)
+        .await?;
+    let entries: Vec<Entry> = sqlx::query_as(
+        "SELECT timeline.* FROM timeline JOIN unnest($1::uuid[], $2::bigint[]) AS row (shipment_id, head) USING (shipment_id)
+         WHERE seq <= head ORDER BY shipment_id, seq",
+    )
+    .bind(column(&headed, |row| row.shipment.id))
+    .bind(column(&headed, |row| row.head))
+    .fetch_all(pool)
+    .await?;
+    let mut by_shipment: HashMap<Uuid, Vec<Entry>> = HashMap::new();
     for entry in entries {
-        if let Some((_, entries)) = timelines.get_mut(&entry.shipment_id) {
-            entries.push(entry);
-        }
+        by_shipment.entry(entry.shipment_id).or_default().push(entry);
     }
-    Ok(timelines)
+    let timelines = headed.into_iter().map(|headed| Timeline {
+        entries: by_shipment.remove(&headed.shipment.id).unwrap_or_default(),
+        shipment: headed.shipment,
+        head: headed.head,
+    });
+    Ok(timelines.collect())
 }
 
-/// A shipment of whatever account, for who knows its number too; and its events in order.
+/// The timeline of a shipment of whatever account, for who knows its number too.
 pub(crate) async fn public_timeline(
     pool: &PgPool,
     id: Uuid,
     tracking_number: &str,
-) -> Result<(Shipment, Vec<Entry>), ServiceError> {
+) -> Result<Timeline, ServiceError> {
     let account: Option<String> = sqlx::query_scalar(
         "SELECT account_id FROM shipments WHERE shipment_id = $1 AND tracking_number = $2",
     )
