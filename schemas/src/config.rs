@@ -35,6 +35,9 @@ pub struct ServiceConfig {
     /// Where spans are sent; `None` sends none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otlp: Option<Otlp>,
+    /// Where answers are kept for some seconds; `None` keeps none. Read by the tracking service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
     /// Live streams; read by the tracking service.
     #[serde(default, skip_serializing_if = "Streams::is_default")]
     pub streams: Streams,
@@ -119,6 +122,39 @@ pub struct Database {
     pub password_file: PathBuf,
     /// Most connections at one time.
     pub max_connections: u32,
+}
+
+/// Where answers are kept for some seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cache {
+    /// The server.
+    pub redis: Redis,
+}
+
+/// A Redis server and the credentials for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Redis {
+    /// DNS name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// How the server is verified.
+    pub tls: Tls,
+    /// Who connects; `None` for a server that asks nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<RedisCredentials>,
+}
+
+/// Who connects to a Redis server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedisCredentials {
+    /// File with the user's name; where there is none, it is Redis' `default`. Read again when it changes.
+    pub username_file: PathBuf,
+    /// File with the user's password; read again when it changes.
+    pub password_file: PathBuf,
 }
 
 /// The Kafka cluster.

@@ -29,6 +29,7 @@ mod process;
 mod program;
 mod prometheus;
 mod proxy;
+mod redis;
 mod schema_registry;
 mod scratch;
 pub mod shared;
@@ -42,5 +43,6 @@ pub use postgres::{Database, Postgres, durable_postgres, postgres, postgres_on_s
 pub use program::Program;
 pub use prometheus::{Prometheus, prometheus};
 pub use proxy::{Flow, Proxy};
+pub use redis::{Redis, redis};
 pub use schema_registry::{SchemaRegistry, schema_registry};
 pub use scratch::free_port;

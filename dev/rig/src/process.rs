@@ -99,6 +99,14 @@ impl Process {
         Ok(Self { spec, child })
     }
 
+    /// A process that is yet to be started: [`Self::start_again`].
+    pub(crate) const fn stopped(spec: Spec) -> Self {
+        Self {
+            spec,
+            child: Mutex::new(None),
+        }
+    }
+
     pub(crate) fn spec(&self) -> &Spec {
         &self.spec
     }

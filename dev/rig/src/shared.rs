@@ -15,6 +15,12 @@ pub async fn postgres() -> Result<&'static crate::Postgres> {
     POSTGRES.get_or_try_init(crate::postgres).await
 }
 
+/// The shared Redis.
+pub async fn redis() -> Result<&'static crate::Redis> {
+    static REDIS: OnceCell<crate::Redis> = OnceCell::const_new();
+    REDIS.get_or_try_init(crate::redis).await
+}
+
 /// The shared registry.
 pub async fn schema_registry() -> Result<&'static crate::SchemaRegistry> {
     static REGISTRY: OnceCell<crate::SchemaRegistry> = OnceCell::const_new();

@@ -44,6 +44,16 @@ pub(crate) fn postgres_bin() -> Result<PathBuf> {
     toolbox()?.postgres_bin().context("`make cluster` installs it")
 }
 
+/// Redis.
+pub(crate) fn redis_server() -> Result<PathBuf> {
+    toolbox()?.redis_server().context("`make cluster` installs it")
+}
+
+/// The command line of Redis.
+pub(crate) fn redis_cli() -> Result<PathBuf> {
+    toolbox()?.redis_cli().context("`make cluster` installs it")
+}
+
 /// Prometheus.
 pub(crate) fn prometheus() -> Result<PathBuf> {
     toolbox()?.prometheus().context("`make cluster` installs it")

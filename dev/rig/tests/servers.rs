@@ -44,6 +44,37 @@ async fn kafka_starts_again_after_a_crash_and_ends_when_dropped() {
 }
 
 #[tokio::test]
+async fn redis_is_empty_after_a_crash_and_lets_a_platform_do_little() {
+    let server = dev_rig::redis().await.unwrap();
+    let logistics = |command: &'static [&'static str]| {
+        let password = server.password();
+        let server = &server;
+        async move {
+            let user = ["--user", &server.username, "--pass", &password];
+            server.execute(&[&user, command].concat()).await
+        }
+    };
+    logistics(&["SET", "logistics:a", "1"]).await.unwrap();
+    for refused in [
+        ["GET", "logistics:a"].as_slice(),
+        &["SET", "a", "1"],
+        &["FLUSHALL"],
+    ] {
+        let error = logistics(refused).await.unwrap_err().to_string();
+        assert!(error.contains("NOPERM"), "{error}");
+    }
+    assert_eq!(server.execute(&["GET", "logistics:a"]).await.unwrap(), "1");
+    server.change_password().await.unwrap();
+    server.kill();
+    server.start_again().await.unwrap();
+    assert_eq!(server.execute(&["DBSIZE"]).await.unwrap(), "0");
+    logistics(&["SET", "logistics:a", "1"]).await.unwrap();
+    let address = format!("{}:{}", server.host, server.port);
+    drop(server);
+    assert!(!listens(&address));
+}
+
+#[tokio::test]
 async fn the_registry_answers_and_ends_when_dropped() {
     let registry = dev_rig::schema_registry().await.unwrap();
     let address = registry

@@ -71,6 +71,12 @@ pub const DEBIAN: &[Prerequisite] = &[
         "postgresql",
         "the database, in tests and in the cluster",
     ),
+    need(
+        "redis-server",
+        "redis-server",
+        "the cache, in tests and in the cluster",
+    ),
+    need("redis-cli", "redis-tools", "to look into the cache in tests"),
     need("promtool", "prometheus", "to check the operator's alert rules"),
     need("prometheus", "prometheus", "to run the dashboard's queries"),
     need("openssl", "openssl", "to look at certificates"),

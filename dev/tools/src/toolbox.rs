@@ -213,6 +213,16 @@ impl Toolbox {
         prerequisites::find("etcd")
     }
 
+    /// Redis, which comes from the system's packages.
+    pub fn redis_server(&self) -> Result<PathBuf, ToolError> {
+        prerequisites::find("redis-server")
+    }
+
+    /// The command line of Redis, which comes from the system's packages.
+    pub fn redis_cli(&self) -> Result<PathBuf, ToolError> {
+        prerequisites::find("redis-cli")
+    }
+
     /// The folder with PostgreSQL's server programs (`initdb`, `postgres`), from the system's packages.
     pub fn postgres_bin(&self) -> Result<PathBuf, ToolError> {
         prerequisites::find("postgres").map(|program| program.parent().map(Into::into).unwrap_or_default())

@@ -66,6 +66,7 @@ pub(super) fn service_config(context: Context<'_>, workload: Workload) -> String
             endpoint: otlp.endpoint.clone(),
             sampling_ratio: otlp.sampling_ratio,
         }),
+        cache: None,
         streams: file::Streams::default(),
         log_level: valid.log_level,
     })

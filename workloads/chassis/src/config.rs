@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use logistics_schemas::Workload;
-use logistics_schemas::config::{Database, LogLevel, MigrateConfig, ServiceConfig, Streams, Tls, TlsMode};
+use logistics_schemas::config::{
+    Cache, Database, LogLevel, MigrateConfig, ServiceConfig, Streams, Tls, TlsMode,
+};
 use serde::de::DeserializeOwned;
 
 /// Names the configuration file.
@@ -177,6 +179,7 @@ fn check_service(config: &ServiceConfig, workload: Workload) -> Result<(), Confi
             return Err(invalid(field, "", "must be what the tokens carry"));
         }
     }
+    config.cache.as_ref().map_or(Ok(()), check_cache)?;
     check_streams(&config.streams)?;
     match &config.otlp {
         Some(otlp) if !(0.0..=1.0).contains(&otlp.sampling_ratio) => Err(invalid(
@@ -193,6 +196,13 @@ fn check_service(config: &ServiceConfig, workload: Workload) -> Result<(), Confi
         }
         _ => Ok(()),
     }
+}
+
+fn check_cache(cache: &Cache) -> Result<(), ConfigError> {
+    if cache.redis.host.is_empty() {
+        return Err(invalid("cache.redis.host", "", "must not be empty"));
+    }
+    check_tls("cache.redis.tls", &cache.redis.tls)
 }
 
 fn check_streams(streams: &Streams) -> Result<(), ConfigError> {

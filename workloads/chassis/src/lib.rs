@@ -7,10 +7,12 @@
 pub mod admin;
 pub mod audit;
 mod broken;
+pub mod cache;
 pub mod cloudevents;
 pub mod codec;
 pub mod config;
 pub mod consumer;
+pub mod credential;
 pub mod crypto;
 pub mod errors;
 pub mod fields;

@@ -13,13 +13,15 @@ use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use crate::admin::{self, Readiness};
+use crate::cache::Cache;
 use crate::codec::{Codec, CodecMetrics};
 use crate::config::REVISION_VARIABLE;
+use crate::credential::CredentialError;
 use crate::identity::{KeyFileError, Verifier};
 use crate::metrics::Metrics;
 use crate::shutdown::{BACKGROUND, Shutdown};
-use crate::storage::{self, StorageError};
-use crate::{broken, migrate, server};
+
+use crate::{broken, migrate, server, storage};
 
 /// Names the instance, for example a pod.
 const INSTANCE_VARIABLE: &str = "POD_NAME";
@@ -43,9 +45,9 @@ pub enum RunError {
     /// The token keys cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
-    /// The database cannot be used, and waiting would not help.
+    /// The database's credentials cannot be read, and waiting would not help.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Credential(#[from] CredentialError),
     /// The service's own preparation failed.
     #[error("{what}: {source}")]
     Prepare {
@@ -243,6 +245,17 @@ impl Chassis {
             Ok(())
         });
         Ok(codec)
+    }
+
+    /// What keeps answers for some seconds, if the configuration has one. It is not waited for.
+    pub fn cache(&mut self) -> Option<Cache> {
+        let (cache, keeper) = Cache::open(self.config.cache.as_ref()?, &self.metrics);
+        let stop = self.shutdown.drained();
+        self.spawn("cache", async move {
+            keeper.run(stop).await;
+            Ok(())
+        });
+        Some(cache)
     }
 
     /// Serves what those who run the platform may do, on the control port, for as long as the process lives.

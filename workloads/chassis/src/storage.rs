@@ -1,6 +1,5 @@
 //! Connections to the service's own schema in PostgreSQL.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use logistics_schemas::config::{Database, TlsMode};
@@ -9,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
+use crate::credential::{CredentialError, credential};
 use crate::migrate::ServiceMigrations;
 
 /// The reason in [`crate::admin::Readiness`] until the database can be used.
@@ -31,26 +31,9 @@ const SESSION: [(&str, &str); 3] = [
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 /// Pauses between attempts to reach the database at start.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
-/// Longest credential, in bytes.
-const MAX_CREDENTIAL: usize = 1024;
-
-/// Why the database cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    /// A credential file cannot be read.
-    #[error("{field}: {path}: {reason}; mount the Secret with the database's credentials there")]
-    Credential {
-        /// The configuration field.
-        field: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-}
 
 /// How to connect with the credentials as they are in the files now; `schema` is the search path.
-pub fn connect_options(database: &Database, schema: &str) -> Result<PgConnectOptions, StorageError> {
+pub fn connect_options(database: &Database, schema: &str) -> Result<PgConnectOptions, CredentialError> {
     let username = credential("database.usernameFile", &database.username_file)?;
     let password = credential("database.passwordFile", &database.password_file)?;
     let options = PgConnectOptions::new_without_pgpass()
@@ -74,26 +57,8 @@ pub fn connect_options(database: &Database, schema: &str) -> Result<PgConnectOpt
     })
 }
 
-/// Reads a credential file; a line break at its end does not count.
-pub(crate) fn credential(field: &'static str, path: &PathBuf) -> Result<String, StorageError> {
-    let refuse = |reason: String| StorageError::Credential {
-        field,
-        path: path.clone(),
-        reason,
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
-    let value = text.trim_end_matches(['\r', '\n']);
-    match value.len() {
-        0 => Err(refuse("is empty".to_owned())),
-        1..=MAX_CREDENTIAL => Ok(value.to_owned()),
-        length => Err(refuse(format!(
-            "has {length} bytes, at most {MAX_CREDENTIAL} are allowed"
-        ))),
-    }
-}
-
 /// Makes the pool, without connecting, and what keeps its credentials fresh.
-pub fn open(database: &Database, schema: &'static str) -> Result<(PgPool, Refresh), StorageError> {
+pub fn open(database: &Database, schema: &'static str) -> Result<(PgPool, Refresh), CredentialError> {
     let options = connect_options(database, schema)?;
     let pool = PgPoolOptions::new()
         .max_connections(database.max_connections)

@@ -4,6 +4,7 @@
 //! The servers behind it are shared by the test binary ([`dev_rig::shared`]); database, roles and topic names are the
 //! testbed's own, so that tests can run side by side.
 
+mod cache;
 mod feed;
 mod log;
 mod registry;
@@ -18,13 +19,14 @@ use logistics_chassis::migrate::{self, MigrateError, ServiceMigrations};
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
 use logistics_schemas::config::{
-    Auth, Database, Encoding, Kafka, Listener, LogLevel, MigrateConfig, PlatformIdentity, SchemaRegistry,
-    ServiceConfig, ServiceRole, Streams, Tls, TlsMode,
+    Auth, Cache, Database, Encoding, Kafka, Listener, LogLevel, MigrateConfig, PlatformIdentity,
+    SchemaRegistry, ServiceConfig, ServiceRole, Streams, Tls, TlsMode,
 };
 use logistics_schemas::{Workload, topics};
 use tonic::metadata::{Ascii, MetadataValue};
 use uuid::Uuid;
 
+pub use cache::{cache_config, write_cache_password};
 pub use feed::{FeedRecord, Numbers};
 pub use log::{Log, LogRecord};
 pub use requests::{order, scan};
@@ -47,6 +49,7 @@ pub struct Testbed {
     postgres: &'static dev_rig::Postgres,
     log: Option<Log>,
     registry: Option<&'static dev_rig::SchemaRegistry>,
+    cache: Option<Cache>,
 }
 
 impl Testbed {
@@ -78,6 +81,7 @@ impl Testbed {
             postgres,
             log: None,
             registry: None,
+            cache: None,
             database,
         };
         testbed.write("jwks.json", &testbed.issuer.jwks()?)?;
@@ -150,6 +154,7 @@ impl Testbed {
                 jwks_file: self.file("jwks.json"),
             },
             otlp: None,
+            cache: self.cache.clone().filter(|_| workload == Workload::Tracking),
             streams: Streams::default(),
             log_level: LogLevel::Info,
         }

@@ -9,6 +9,7 @@ use logistics_schemas::grpc::logistics::tracking::v1::tracking_service_server::T
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
+use crate::read::Reader;
 use crate::stream::{Answer, Streams};
 use crate::{request, store, view};
 
@@ -16,12 +17,17 @@ use crate::{request, store, view};
 #[derive(Debug)]
 pub(crate) struct Api {
     pool: PgPool,
+    reader: Reader,
     streams: Streams,
 }
 
 impl Api {
-    pub(crate) const fn new(pool: PgPool, streams: Streams) -> Self {
-        Self { pool, streams }
+    pub(crate) const fn new(pool: PgPool, reader: Reader, streams: Streams) -> Self {
+        Self {
+            pool,
+            reader,
+            streams,
+        }
     }
 }
 
@@ -33,8 +39,7 @@ impl TrackingService for Api {
     ) -> Result<Response<proto::GetTimelineResponse>, Status> {
         let principal = Principal::of(&request)?;
         let id = request::shipment_id(&request.get_ref().shipment_id)?;
-        let (shipment, entries) = store::timeline(&self.pool, id, &principal.account_id).await?;
-        Ok(Response::new(view::timeline(&shipment, &entries)))
+        Ok(Response::new(self.reader.one(id, &principal.account_id).await?))
     }
 
     async fn batch_get_timelines(
@@ -43,11 +48,11 @@ impl TrackingService for Api {
     ) -> Result<Response<proto::BatchGetTimelinesResponse>, Status> {
         let principal = Principal::of(&request)?;
         let ids = request::shipment_ids(&request.get_ref().shipment_ids)?;
-        let mut found = store::timelines(&self.pool, &ids, &principal.account_id).await?;
+        let mut found = self.reader.many(&ids, &principal.account_id).await?;
         let mut answer = proto::BatchGetTimelinesResponse::default();
         for id in ids {
             match found.remove(&id) {
-                Some((shipment, entries)) => answer.timelines.push(view::timeline(&shipment, &entries)),
+                Some(timeline) => answer.timelines.push(timeline),
                 None => answer.missing.push(id.to_string()),
             }
         }
@@ -59,8 +64,8 @@ impl TrackingService for Api {
         request: Request<proto::GetPublicTimelineRequest>,
     ) -> Result<Response<proto::GetPublicTimelineResponse>, Status> {
         let (id, number) = request::public(request.get_ref())?;
-        let (shipment, entries) = store::public_timeline(&self.pool, id, &number).await?;
-        Ok(Response::new(view::public(&shipment, &entries)))
+        let timeline = store::public_timeline(&self.pool, id, &number).await?;
+        Ok(Response::new(view::public(&timeline)))
     }
 
     type StreamTrackingStream = Answer;

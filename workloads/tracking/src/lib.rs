@@ -1,7 +1,9 @@
 //! The tracking service: projects shipment events into timelines, and answers from them.
 
 mod api;
+mod kept;
 mod projector;
+mod read;
 #[doc(hidden)]
 pub mod request;
 mod store;
@@ -35,9 +37,12 @@ pub async fn run(
 pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     let codec = Arc::new(chassis.codec(&projection::TOPICS).await?);
     let waker = relay::start(&mut chassis);
-    projection::start(&mut chassis, Arc::clone(&codec), projector::Timelines, waker).await?;
+    let kept = kept::KeptTimelines::new(chassis.cache(), &chassis.config.platform);
+    let projector = projector::Timelines::new(kept.clone());
+    projection::start(&mut chassis, Arc::clone(&codec), projector, waker).await?;
     let streams = stream::Streams::start(&mut chassis, codec);
-    let service = TrackingServiceServer::new(api::Api::new(chassis.pool.clone(), streams))
-        .max_decoding_message_size(server::MAX_REQUEST);
+    let reader = read::Reader::new(chassis.pool.clone(), kept);
+    let api = api::Api::new(chassis.pool.clone(), reader, streams);
+    let service = TrackingServiceServer::new(api).max_decoding_message_size(server::MAX_REQUEST);
     chassis.serve(Routes::new(service)).await
 }

@@ -2,24 +2,47 @@
 
 use std::collections::BTreeMap;
 
-use logistics_chassis::projection::{ApplyError, Projector, Sequenced, ShipmentEvent};
+use logistics_chassis::projection::{ApplyError, Head, Projector, Sequenced, ShipmentEvent};
+use logistics_chassis::writes::Writes;
 use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::kept::KeptTimelines;
 use crate::store::{self, Entry, Shipment, Standing};
 
 /// Writes each event to its shipment's timeline.
-pub(crate) struct Timelines;
+pub(crate) struct Timelines {
+    kept: KeptTimelines,
+}
+
+impl Timelines {
+    pub(crate) const fn new(kept: KeptTimelines) -> Self {
+        Self { kept }
+    }
+}
 
 impl Projector for Timelines {
     async fn apply(&self, connection: &mut PgConnection, events: &[Sequenced]) -> Result<(), ApplyError> {
-        let shipments: Vec<Shipment> = events.iter().filter_map(shipment).collect();
+        let mut shipments: Vec<Shipment> = events.iter().filter_map(shipment).collect();
         let entries: Vec<Entry> = events.iter().map(of_sequenced).collect();
-        store::insert_shipments(connection, &shipments).await?;
-        store::insert_entries(connection, &entries).await?;
-        store::set_standings(connection, &last_standings(events)).await?;
+        let mut standings = last_standings(events);
+        // A statement does not see the rows that it inserts.
+        for shipment in &mut shipments {
+            if let Some(standing) = standings.remove(&shipment.id) {
+                (shipment.status, shipment.delay) = standing;
+            }
+        }
+        let mut writes = Writes::default();
+        store::insert_shipments(&mut writes, &shipments);
+        store::insert_entries(&mut writes, &entries);
+        store::set_standings(&mut writes, &standings);
+        writes.execute(connection).await?;
         Ok(())
+    }
+
+    async fn committed(&self, heads: Vec<Head>) {
+        self.kept.supersede(heads).await;
     }
 }
 

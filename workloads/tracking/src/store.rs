@@ -2,15 +2,16 @@
 
 mod entries;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use logistics_chassis::codec::Location;
 use logistics_chassis::errors::ServiceError;
+use logistics_chassis::writes::Writes;
 use logistics_domain::delay::DelayReason;
 use logistics_domain::status::Status;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, PgPool, Row as _};
+use sqlx::{FromRow, PgPool, Row as _};
 use uuid::Uuid;
 
 pub(crate) use entries::{Entry, entries_after, insert_entries};
@@ -31,79 +32,65 @@ pub(crate) struct Shipment {
     pub(crate) delay: Option<DelayReason>,
 }
 
-/// One column of many rows.
-fn column<'a, R, T>(rows: &'a [R], value_of: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(value_of).collect()
-}
-
-pub(crate) async fn insert_shipments(
-    connection: &mut PgConnection,
-    rows: &[Shipment],
-) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO shipments (shipment_id, account_id, carrier, tracking_number, origin_code, origin_facility,
-                                destination_code, destination_facility, planned_departure, promised_arrival, status)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                              $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[])",
-    )
-    .bind(column(rows, |row| row.id))
-    .bind(column(rows, |row| row.account_id.as_str()))
-    .bind(column(rows, |row| row.carrier.as_str()))
-    .bind(column(rows, |row| row.tracking_number.as_str()))
-    .bind(column(rows, |row| row.origin.code.as_str()))
-    .bind(column(rows, |row| row.origin.facility.as_str()))
-    .bind(column(rows, |row| row.destination.code.as_str()))
-    .bind(column(rows, |row| row.destination.facility.as_str()))
-    .bind(column(rows, |row| row.planned_departure))
-    .bind(column(rows, |row| row.promised_arrival))
-    .bind(column(rows, |row| row.status.as_str()))
-    .execute(connection)
-    .await
-    .map(drop)
+pub(crate) fn insert_shipments(writes: &mut Writes, rows: &[Shipment]) {
+    writes
+        .insert("shipments", rows)
+        .column("shipment_id", |row| row.id)
+        .column("account_id", |row| row.account_id.as_str())
+        .column("carrier", |row| row.carrier.as_str())
+        .column("tracking_number", |row| row.tracking_number.as_str())
+        .column("origin_code", |row| row.origin.code.as_str())
+        .column("origin_facility", |row| row.origin.facility.as_str())
+        .column("destination_code", |row| row.destination.code.as_str())
+        .column("destination_facility", |row| row.destination.facility.as_str())
+        .column("planned_departure", |row| row.planned_departure)
+        .column("promised_arrival", |row| row.promised_arrival)
+        .column("status", |row| row.status.as_str())
+        .column("delay", |row| row.delay.map(DelayReason::as_str))
+        .end();
 }
 
 /// What the last event of a shipment says of it.
 pub(crate) type Standing = (Status, Option<DelayReason>);
 
-pub(crate) async fn set_standings(
-    connection: &mut PgConnection,
-    standings: &BTreeMap<Uuid, Standing>,
-) -> Result<(), sqlx::Error> {
-    if standings.is_empty() {
-        return Ok(());
-    }
-    let delays = standings
-        .values()
-        .map(|(_, delay)| delay.map(DelayReason::as_str));
-    sqlx::query(
-        "UPDATE shipments SET status = row.status, delay = row.delay
-         FROM unnest($1::uuid[], $2::text[], $3::text[]) AS row (shipment_id, status, delay)
-         WHERE shipments.shipment_id = row.shipment_id
-             AND (shipments.status, shipments.delay) IS DISTINCT FROM (row.status, row.delay)",
-    )
-    .bind(standings.keys().copied().collect::<Vec<_>>())
-    .bind(
-        standings
-            .values()
-            .map(|(status, _)| status.as_str())
-            .collect::<Vec<_>>(),
-    )
-    .bind(delays.collect::<Vec<_>>())
-    .execute(connection)
-    .await
-    .map(drop)
+pub(crate) fn set_standings(writes: &mut Writes, standings: &BTreeMap<Uuid, Standing>) {
+    let rows: Vec<_> = standings.iter().collect();
+    writes
+        .update("shipments", &rows)
+        .column("shipment_id", |(id, _)| **id)
+        .column("status", |(_, (status, _))| status.as_str())
+        .column("delay", |(_, (_, delay))| delay.map(DelayReason::as_str))
+        .end();
 }
 
-/// A shipment of the account, and its events in order.
-pub(crate) async fn timeline(
-    pool: &PgPool,
-    id: Uuid,
-    account_id: &str,
-) -> Result<(Shipment, Vec<Entry>), ServiceError> {
-    // A shipment is written with its first event.
+/// A shipment and its events, of one moment: they are read by one statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Timeline {
+    pub(crate) shipment: Shipment,
+    /// In order, at least one: a shipment is written with its first event.
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Timeline {
+    /// Position of the last event.
+    pub(crate) fn head(&self) -> i64 {
+        self.entries.last().map_or(0, |entry| entry.seq)
+    }
+
+    /// Of the rows of one shipment, each with the shipment and one of its events.
+    fn from_rows(rows: &[PgRow]) -> Result<Option<Self>, sqlx::Error> {
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            shipment: Shipment::from_row(first)?,
+            entries: rows.iter().map(Entry::from_row).collect::<Result<_, _>>()?,
+        }))
+    }
+}
+
+/// The timeline of a shipment of the account.
+pub(crate) async fn timeline(pool: &PgPool, id: Uuid, account_id: &str) -> Result<Timeline, ServiceError> {
     let rows = sqlx::query(
         "SELECT * FROM shipments JOIN timeline USING (shipment_id)
          WHERE shipment_id = $1 AND account_id = $2 ORDER BY seq",
@@ -112,56 +99,48 @@ pub(crate) async fn timeline(
     .bind(account_id)
     .fetch_all(pool)
     .await?;
-    let shipment = Shipment::from_row(rows.first().ok_or_else(|| not_found(id))?)?;
-    let entries = rows.iter().map(Entry::from_row).collect::<Result<_, _>>()?;
-    Ok((shipment, entries))
+    Timeline::from_rows(&rows)?.ok_or_else(|| not_found(id))
 }
 
-/// Those of the shipments that are of the account, each with its events in order.
+/// The timelines of those of the shipments that are of the account.
 pub(crate) async fn timelines(
     pool: &PgPool,
     ids: &[Uuid],
     account_id: &str,
-) -> Result<HashMap<Uuid, (Shipment, Vec<Entry>)>, ServiceError> {
-    let shipments: Vec<Shipment> =
-        sqlx::query_as("SELECT * FROM shipments WHERE shipment_id = ANY ($1) AND account_id = $2")
-            .bind(ids)
-            .bind(account_id)
-            .fetch_all(pool)
-            .await?;
-    let found: Vec<Uuid> = shipments.iter().map(|shipment| shipment.id).collect();
-    let mut timelines: HashMap<_, _> = shipments
-        .into_iter()
-        .map(|shipment| (shipment.id, (shipment, Vec::new())))
-        .collect();
-    let entries: Vec<Entry> =
-        sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = ANY ($1) ORDER BY shipment_id, seq")
-            .bind(found)
-            .fetch_all(pool)
-            .await?;
-    for entry in entries {
-        if let Some((_, entries)) = timelines.get_mut(&entry.shipment_id) {
-            entries.push(entry);
-        }
+) -> Result<Vec<Timeline>, ServiceError> {
+    let rows = sqlx::query(
+        "SELECT * FROM shipments JOIN timeline USING (shipment_id)
+         WHERE shipment_id = ANY ($1) AND account_id = $2 ORDER BY shipment_id, seq",
+    )
+    .bind(ids)
+    .bind(account_id)
+    .fetch_all(pool)
+    .await?;
+    let ids = rows.iter().map(|row| row.try_get::<Uuid, _>("shipment_id"));
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    let (mut timelines, mut from) = (Vec::new(), 0);
+    for same in ids.chunk_by(|one, next| one == next) {
+        timelines.extend(Timeline::from_rows(&rows[from..from + same.len()])?);
+        from += same.len();
     }
     Ok(timelines)
 }
 
-/// A shipment of whatever account, for who knows its number too; and its events in order.
+/// The timeline of a shipment of whatever account, for who knows its number too.
 pub(crate) async fn public_timeline(
     pool: &PgPool,
     id: Uuid,
     tracking_number: &str,
-) -> Result<(Shipment, Vec<Entry>), ServiceError> {
-    let account: Option<String> = sqlx::query_scalar(
-        "SELECT account_id FROM shipments WHERE shipment_id = $1 AND tracking_number = $2",
+) -> Result<Timeline, ServiceError> {
+    let rows = sqlx::query(
+        "SELECT * FROM shipments JOIN timeline USING (shipment_id)
+         WHERE shipment_id = $1 AND tracking_number = $2 ORDER BY seq",
     )
     .bind(id)
     .bind(tracking_number)
-    .fetch_optional(pool)
+    .fetch_all(pool)
     .await?;
-    let account = account.ok_or_else(|| not_found(id))?;
-    timeline(pool, id, &account).await
+    Timeline::from_rows(&rows)?.ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: Uuid) -> ServiceError {

@@ -13,9 +13,12 @@ use logistics_schemas::grpc::logistics::tracking::v1 as proto;
 use logistics_schemas::grpc::logistics::r#type::v1 as types;
 use uuid::Uuid;
 
-use crate::store::{Entry, Shipment};
+use crate::store::{Entry, Timeline};
 
-pub(crate) fn timeline(shipment: &Shipment, entries: &[Entry]) -> proto::GetTimelineResponse {
+pub(crate) fn timeline(timeline: &Timeline) -> proto::GetTimelineResponse {
+    let Timeline {
+        shipment, entries, ..
+    } = timeline;
     let retracted: HashMap<Uuid, Uuid> = entries
         .iter()
         .filter_map(|entry| Some((entry.retracts?, entry.event_id)))
@@ -64,7 +67,10 @@ pub(crate) fn event(entry: &Entry) -> types::ShipmentEvent {
 }
 
 /// The timeline as anybody may see it: only what is named here leaves.
-pub(crate) fn public(shipment: &Shipment, entries: &[Entry]) -> proto::GetPublicTimelineResponse {
+pub(crate) fn public(timeline: &Timeline) -> proto::GetPublicTimelineResponse {
+    let Timeline {
+        shipment, entries, ..
+    } = timeline;
     let code_at = |seq: i64| {
         let entry = entries.iter().find(|entry| entry.seq == seq);
         let location = entry.and_then(|entry| entry.location.as_ref());

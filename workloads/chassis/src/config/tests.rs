@@ -21,6 +21,7 @@ kafka:
   topicPrefix: ''
   groupId: logistics.acme.shipment
 schemaRegistry: {url: 'https://registry.backing.svc:8443/apis/ccompat/v7', tls: {mode: Verify}}
+cache: {redis: {host: redis.backing.svc, port: 6379, tls: {mode: Verify, caFile: /etc/logistics/ca/cache/ca.crt}}}
 auth: {issuer: 'https://issuer.example', audience: logistics, jwksFile: /etc/logistics/auth/jwks.json}
 otlp: {endpoint: 'http://collector:4317', samplingRatio: 1.0}
 logLevel: info
@@ -83,9 +84,15 @@ fn what_is_wrong_is_named_with_its_value() {
             "schemaRegistry.url: \"http://registry",
         ),
         (
-            "mode: Verify, caFile",
-            "mode: Disabled, caFile",
+            "mode: Verify, caFile: /etc/logistics/ca/database",
+            "mode: Disabled, caFile: /etc/logistics/ca/database",
             "database.tls: \"/etc/logistics/ca/database/ca.crt\"",
+        ),
+        ("host: redis.backing.svc", "host: ''", "cache.redis.host: \"\""),
+        (
+            "mode: Verify, caFile: /etc/logistics/ca/cache",
+            "mode: Disabled, caFile: /etc/logistics/ca/cache",
+            "cache.redis.tls: \"/etc/logistics/ca/cache/ca.crt\"",
         ),
         (
             "samplingRatio: 1.0",

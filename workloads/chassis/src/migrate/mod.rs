@@ -14,8 +14,9 @@ use logistics_schemas::config::MigrateConfig;
 use sqlx::migrate::{MigrateError as SqlxMigrateError, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool};
 
+use crate::credential::CredentialError;
 use crate::errors::is_away;
-use crate::storage::{self, StorageError};
+use crate::storage;
 
 pub use platform::PlatformError;
 pub use role::RoleError;
@@ -39,7 +40,7 @@ const RETRY: Duration = Duration::from_secs(2);
 pub enum MigrateError {
     /// The owner's credentials cannot be read.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Credential(#[from] CredentialError),
     /// The database does not answer, or refused.
     #[error("{what}: {source}")]
     Database {

@@ -4,7 +4,8 @@ use logistics_schemas::config::ServiceRole;
 use sqlx::PgConnection;
 
 use super::{COMMON_TABLE, MigrateError, OWN_TABLE, database_error, execute, scram};
-use crate::{audit, storage};
+use crate::audit;
+use crate::credential::credential;
 
 /// PostgreSQL cuts longer names off.
 const MAX_NAME: usize = 63;
@@ -46,9 +47,9 @@ pub(super) async fn grant(
     role: &ServiceRole,
 ) -> Result<(), MigrateError> {
     let schema = role.workload.name();
-    let name = storage::credential("roles[].usernameFile", &role.username_file)?;
+    let name = credential("roles[].usernameFile", &role.username_file)?;
     check_name(schema, &name)?;
-    let password = storage::credential("roles[].passwordFile", &role.password_file)?;
+    let password = credential("roles[].passwordFile", &role.password_file)?;
     // The server and its log only ever see the verifier.
     let verifier = scram::verifier(&password).ok_or(RoleError::Password { workload: schema })?;
     let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")

@@ -9,7 +9,7 @@ use super::dead_letter::{self, Letter};
 use super::intake::{self, Intake, Read};
 use super::plan::{Candidate, Plan, Source, plan, plan_without_last_seq};
 use super::sql::{self, Held, Parking};
-use super::{Failure, Place, Poison, Projection, ProjectionError, Projector, Sequenced};
+use super::{Failure, Head, Place, Poison, Projection, ProjectionError, Projector, Sequenced};
 use crate::{broken, outbox};
 
 /// What a transaction did.
@@ -19,6 +19,13 @@ pub(super) struct Counts {
     pub(super) repeated: u64,
     pub(super) parked: u64,
     pub(super) poisoned: u64,
+}
+
+/// The same, and how far the shipments are of which an event was applied, now or before.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) counts: Counts,
+    pub(super) heads: Vec<Head>,
 }
 
 pub(super) struct Batch<'a, P> {
@@ -31,7 +38,7 @@ pub(super) struct Batch<'a, P> {
 }
 
 impl<P: Projector> Batch<'_, P> {
-    pub(super) async fn run(&self, connection: &mut PgConnection) -> Result<Counts, Failure> {
+    pub(super) async fn run(&self, connection: &mut PgConnection) -> Result<Done, Failure> {
         let shipments: Vec<Uuid> = self.intake.by_shipment.keys().copied().collect();
         let last_seqs = sql::lock(connection, &shipments).await?;
         let held = sql::held(connection, &shipments).await?;
@@ -62,11 +69,19 @@ impl<P: Projector> Batch<'_, P> {
         sql::release(connection, places(&plans, |plan| plan.release.clone())).await?;
         let poisoned = self.park(connection, &plans, &held).await?;
         let total = |count: fn(&Plan) -> usize| plans.iter().map(|(_, plan)| count(plan) as u64).sum::<u64>();
-        Ok(Counts {
+        let counts = Counts {
             applied: events.len() as u64,
             repeated: total(|plan| plan.repeated.len()),
             parked: total(|plan| plan.park.len()),
             poisoned,
+        };
+        let heads = plans
+            .iter()
+            .filter(|(_, plan)| !(plan.apply.is_empty() && plan.repeated.is_empty()) && plan.last_seq > 0)
+            .map(|(shipment, plan)| (*shipment, plan.last_seq));
+        Ok(Done {
+            counts,
+            heads: heads.collect(),
         })
     }
 

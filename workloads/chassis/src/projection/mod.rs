@@ -79,7 +79,17 @@ pub trait Projector: Send + Sync + 'static {
         connection: &mut PgConnection,
         events: &[Sequenced],
     ) -> impl Future<Output = Result<(), ApplyError>> + Send;
+
+    /// How far these shipments' events are applied, told after the commit; also where all that came was applied before: the
+    /// process may have ended between the former commit and this.
+    fn committed(&self, heads: Vec<Head>) -> impl Future<Output = ()> + Send {
+        let _ = heads;
+        std::future::ready(())
+    }
 }
+
+/// A shipment, and the position of its last event that is applied.
+pub type Head = (Uuid, i64);
 
 /// Why events could not be applied.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +196,7 @@ impl<P: Projector> Projection<P> {
         one_by_one: bool,
     ) -> Result<(), Failure> {
         let mut transaction = self.pool.begin().await?;
-        let counts = batch::Batch {
+        let done = batch::Batch {
             projection: self,
             intake,
             poisoned,
@@ -196,9 +206,18 @@ impl<P: Projector> Projection<P> {
         .run(&mut transaction)
         .await?;
         transaction.commit().await?;
-        self.waker.wake();
-        self.metrics.count(&counts);
+        self.settled(done).await;
         Ok(())
+    }
+
+    /// What follows a commit. Gives how many events were applied.
+    async fn settled(&self, done: batch::Done) -> u64 {
+        self.waker.wake();
+        self.metrics.count(&done.counts);
+        if !done.heads.is_empty() {
+            self.projector.committed(done.heads).await;
+        }
+        done.counts.applied
     }
 }
 

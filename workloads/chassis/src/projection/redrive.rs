@@ -274,12 +274,11 @@ impl<P: Projector> Projection<P> {
                 forgiving: matches!(verb, Verb::Redrive(_)),
             };
             match batch.run(&mut transaction).await {
-                Ok(counts) => {
+                Ok(done) => {
                     note(&mut transaction, verb.method(), row, subject).await?;
                     transaction.commit().await?;
-                    self.waker.wake();
-                    self.metrics.count(&counts);
-                    return Ok(settled(&place, counts.applied, verb.problem(&poisoned, &counts)));
+                    let problem = verb.problem(&poisoned, &done.counts);
+                    return Ok(settled(&place, self.settled(done).await, problem));
                 }
                 Err(Failure::Transient(error)) => return Err(error.into()),
                 Err(Failure::Somewhere) => one_by_one = true,

@@ -1,5 +1,6 @@
 //! The chassis over real backing servers: migration and privileges, codec, outbox and relay.
 
+mod cache;
 mod codec;
 mod migrate;
 mod order;

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use logistics_chassis::codec::{Location, ProofOfDelivery};
 use logistics_chassis::errors::ServiceError;
+use logistics_chassis::writes::Writes;
 use logistics_domain::delay::DelayReason;
 use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, PgPool, Row as _};
+use sqlx::{FromRow, PgPool, Row as _};
 use uuid::Uuid;
 
-use super::{column, name, optional_name};
+use super::{name, optional_name};
 
 /// One event of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,41 +37,39 @@ pub(crate) struct Entry {
     pub(crate) assignee: String,
 }
 
-pub(crate) async fn insert_entries(connection: &mut PgConnection, rows: &[Entry]) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO timeline (shipment_id, seq, event_id, reported, classifier, disposition, occurred_at,
-                               recorded_at, location_code, location_facility, reason, actor, kind, retracts, notice,
-                               proof_signer, proof_image_ref, proof_signature_ref, assignee)
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                              $7::timestamptz[], $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[],
-                              $13::text[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[],
-                              $19::text[])",
-    )
-    .bind(column(rows, |row| row.shipment_id))
-    .bind(column(rows, |row| row.seq))
-    .bind(column(rows, |row| row.event_id))
-    .bind(column(rows, |row| row.reported.as_str()))
-    .bind(column(rows, |row| row.classifier.as_str()))
-    .bind(column(rows, |row| row.disposition.as_str()))
-    .bind(column(rows, |row| row.occurred_at))
-    .bind(column(rows, |row| row.recorded_at))
-    .bind(column(rows, |row| row.location.as_ref().map(|location| location.code.as_str())))
-    .bind(column(rows, |row| row.location.as_ref().map(|location| location.facility.as_str())))
-    .bind(column(rows, |row| row.reason.as_str()))
-    .bind(column(rows, |row| row.actor.as_str()))
-    .bind(column(rows, |row| row.kind.as_str()))
-    .bind(column(rows, |row| row.retracts))
-    .bind(column(rows, |row| row.notice.map(DelayReason::as_str)))
-    .bind(column(rows, |row| row.proof.as_ref().map(|proof| proof.signer.as_str())))
-    .bind(column(rows, |row| row.proof.as_ref().map(|proof| proof.image_ref.as_str())))
-    .bind(column(rows, |row| row.proof.as_ref().map(|proof| proof.signature_ref.as_str())))
-    .bind(column(rows, |row| row.assignee.as_str()))
-    .execute(connection)
-    .await
-    .map(drop)
+pub(crate) fn insert_entries(writes: &mut Writes, rows: &[Entry]) {
+    writes
+        .insert("timeline", rows)
+        .column("shipment_id", |row| row.shipment_id)
+        .column("seq", |row| row.seq)
+        .column("event_id", |row| row.event_id)
+        .column("reported", |row| row.reported.as_str())
+        .column("classifier", |row| row.classifier.as_str())
+        .column("disposition", |row| row.disposition.as_str())
+        .column("occurred_at", |row| row.occurred_at)
+        .column("recorded_at", |row| row.recorded_at)
+        .column("location_code", |row| {
+            row.location.as_ref().map(|location| location.code.as_str())
+        })
+        .column("location_facility", |row| {
+            row.location.as_ref().map(|location| location.facility.as_str())
+        })
+        .column("reason", |row| row.reason.as_str())
+        .column("actor", |row| row.actor.as_str())
+        .column("kind", |row| row.kind.as_str())
+        .column("retracts", |row| row.retracts)
+        .column("notice", |row| row.notice.map(DelayReason::as_str))
+        .column("proof_signer", |row| {
+            row.proof.as_ref().map(|proof| proof.signer.as_str())
+        })
+        .column("proof_image_ref", |row| {
+            row.proof.as_ref().map(|proof| proof.image_ref.as_str())
+        })
+        .column("proof_signature_ref", |row| {
+            row.proof.as_ref().map(|proof| proof.signature_ref.as_str())
+        })
+        .column("assignee", |row| row.assignee.as_str())
+        .end();
 }
 
 /// The next events of a shipment, in order.
