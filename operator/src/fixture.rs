@@ -8,7 +8,7 @@ use logistics_kafka_admin::{Config, TopicDescription};
 use logistics_schemas::Workload;
 use serde_json::{Value, json};
 
-use crate::api::LogisticsPlatform;
+use crate::api::{Cache, Credentials as CredentialsRef, LocalRef, LogisticsPlatform, Redis, Tls};
 use crate::backend::kafka::{self, Topics};
 use crate::backend::registry::{self, SubjectState, Subjects};
 use crate::backend::{BackendError, Reading};
@@ -26,6 +26,22 @@ pub(crate) fn platform() -> LogisticsPlatform {
     platform.metadata.uid = Some("0b7e5a1c-0000-4000-8000-000000000001".into());
     platform.metadata.generation = Some(1);
     platform
+}
+
+/// A Redis as in the sample with every optional field.
+pub(crate) fn cache(host: &str, port: i32) -> Cache {
+    Cache {
+        redis: Redis {
+            host: host.into(),
+            port,
+            tls: Tls::default(),
+            credentials: Some(CredentialsRef {
+                secret_ref: LocalRef {
+                    name: "everything-redis".into(),
+                },
+            }),
+        },
+    }
 }
 
 pub(crate) fn valid() -> ValidPlatform {

@@ -51,6 +51,8 @@ pub mod path {
     pub const CONFIG_FILE: &str = "config.yaml";
     /// Folder of a service's database credentials.
     pub const DATABASE: &str = "/etc/logistics/database";
+    /// Folder of the credentials for the cache.
+    pub const CACHE: &str = "/etc/logistics/cache";
     /// Folder of the key set.
     pub const AUTH: &str = "/etc/logistics/auth";
     /// Folder of certificate authorities, one folder each.

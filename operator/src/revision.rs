@@ -46,6 +46,8 @@ struct WorkloadInput<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<Encoding>,
     database: (&'a str, u16, &'a str, Authority<'a>),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<(&'a str, u16, Authority<'a>, Option<&'a str>)>,
     auth: [&'a str; 4],
     #[serde(skip_serializing_if = "Option::is_none")]
     otlp: Option<(&'a str, f64)>,
@@ -112,6 +114,14 @@ fn workload(valid: &ValidPlatform, workload: Workload) -> String {
             &valid.database.name,
             authority(&valid.database.tls),
         ),
+        redis: valid.redis_of(workload).map(|redis| {
+            (
+                redis.host.as_str(),
+                redis.port,
+                authority(&redis.tls),
+                redis.secret.as_deref(),
+            )
+        }),
         auth: [
             &valid.auth.issuer,
             &valid.auth.audience,
@@ -263,6 +273,20 @@ mod tests {
         let after = of(|p| p.spec.workloads.tracking.resources = Resources::default());
         assert_eq!(before.of(Workload::Shipment), after.of(Workload::Shipment));
         assert_ne!(before.of(Workload::Tracking), after.of(Workload::Tracking));
+    }
+
+    #[test]
+    fn a_cache_is_that_of_tracking() {
+        let with = |port: i32| {
+            let mut platform = fixture::platform();
+            platform.spec.cache = Some(fixture::cache("redis.backing.svc", port));
+            revisions(&validate(&platform).unwrap())
+        };
+        let (before, after) = (of(|_| {}), with(6379));
+        assert_eq!(before.of(Workload::Shipment), after.of(Workload::Shipment));
+        assert_eq!(before.of(Workload::Analytics), after.of(Workload::Analytics));
+        assert_ne!(before.of(Workload::Tracking), after.of(Workload::Tracking));
+        assert_ne!(with(6380).of(Workload::Tracking), after.of(Workload::Tracking));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What runs inside the cluster before the product does: DNS, database, broker, schema registry, and the keys and
-//! passwords that belong to them.
+//! What runs inside the cluster before the product does: DNS, database, broker, schema registry, cache, and the keys
+//! and passwords that belong to them.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -38,10 +38,11 @@ const NAMESPACES: &str = include_str!("../manifests/namespaces.yaml");
 const COREDNS: &str = include_str!("../manifests/coredns.yaml");
 const VOLUME: &str = include_str!("../manifests/volume.yaml");
 const CLAIM: &str = include_str!("../manifests/claim.yaml");
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     include_str!("../manifests/postgres.yaml"),
     include_str!("../manifests/kafka.yaml"),
     include_str!("../manifests/registry.yaml"),
+    include_str!("../manifests/redis.yaml"),
 ];
 
 /// The controller looks at every claim each second.
@@ -56,8 +57,9 @@ pub(crate) fn manifests() -> Vec<&'static str> {
 }
 
 /// What is waited for, in the order in which it is usually ready.
-pub(crate) const WORKLOADS: [(&str, &str); 4] = [
+pub(crate) const WORKLOADS: [(&str, &str); 5] = [
     ("kube-system", "deployment/coredns"),
+    ("backing", "deployment/redis"),
     ("backing", "statefulset/postgres"),
     ("backing", "statefulset/kafka"),
     ("backing", "deployment/registry"),
@@ -153,6 +155,7 @@ fn values(
         ("image.postgres", image(&images.postgres)),
         ("image.kafka", image(&images.kafka)),
         ("image.registry", image(&images.registry)),
+        ("image.redis", image(&images.redis)),
         ("kafka_cluster_id", URL_SAFE_NO_PAD.encode(id)),
         ("node", NODE_NAME.to_owned()),
     ];
@@ -259,6 +262,7 @@ mod tests {
             postgres: archive("postgres"),
             kafka: archive("kafka"),
             registry: archive("registry"),
+            redis: archive("redis"),
         };
         let own = Place::Own {
             repository: "registry.example.com/me",

@@ -27,7 +27,9 @@ pub(crate) fn make(cluster: &Cluster, place: &Place<'_>) -> Result<String> {
         authority.issue(&service, None, &hosts)
     };
     let (postgres, kafka, registry) = (identity("postgres")?, identity("kafka")?, identity("registry")?);
+    let redis = identity("redis")?;
     let (superuser, owner, registry_password) = (password(), password(), password());
+    let cache_password = password();
     let (issuer_key, jwks) = pki::issuer_keys()?;
     pki::write_private(&cluster.issuer_key(), &issuer_key)?;
     pki::write(&cluster.jwks(), &jwks.to_string())?;
@@ -42,6 +44,13 @@ pub(crate) fn make(cluster: &Cluster, place: &Place<'_>) -> Result<String> {
     let objects = [
         secret("backing", "postgres-tls", "Opaque", &tls(&postgres)),
         secret("backing", "registry-tls", "Opaque", &tls(&registry)),
+        secret("backing", "redis-tls", "Opaque", &tls(&redis)),
+        secret(
+            "backing",
+            "redis-config",
+            "Opaque",
+            &json!({"redis.conf": redis_configuration(&cache_password)}),
+        ),
         secret(
             "backing",
             "kafka-tls",
@@ -66,10 +75,38 @@ pub(crate) fn make(cluster: &Cluster, place: &Place<'_>) -> Result<String> {
             }),
         ),
         basic_auth("logistics", "acme-db", "acme", &owner),
+        basic_auth("logistics", "acme-redis", CACHE_USER, &cache_password),
         config_map("logistics", "backing-ca", &json!({"ca.crt": ca})),
         config_map("logistics", "acme-jwks", &json!({"jwks.json": jwks.to_string()})),
     ];
     Ok(objects.map(|object| object.to_string()).join("\n---\n"))
+}
+
+/// The user by which platforms use Redis.
+const CACHE_USER: &str = "logistics";
+
+/// In memory only, encrypted only, and for one user, who may do what docs/workloads.md says that a platform does.
+fn redis_configuration(password: &str) -> String {
+    [
+        "bind * -::*",
+        "port 0",
+        "tls-port 6379",
+        "tls-cert-file /etc/redis-tls/tls.crt",
+        "tls-key-file /etc/redis-tls/tls.key",
+        "tls-ca-cert-file /etc/redis-tls/ca.crt",
+        "tls-auth-clients no",
+        "save \"\"",
+        "appendonly no",
+        "dir /tmp",
+        "maxmemory 64mb",
+        "maxmemory-policy allkeys-lru",
+        "user default off",
+        &format!(
+            "user {CACHE_USER} on >{password} ~logistics:* +time +mget +script|load +evalsha +getrange +set"
+        ),
+        "",
+    ]
+    .join("\n")
 }
 
 fn registry_properties(password: &str) -> String {

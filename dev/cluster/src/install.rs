@@ -128,7 +128,10 @@ impl Target {
             builder.push(archive, &remote, &step)?;
             step.done();
         }
-        let step = Step::start("PostgreSQL, Kafka and the schema registry", &self.cache.logs())?;
+        let step = Step::start(
+            "PostgreSQL, Kafka, Redis and the schema registry",
+            &self.cache.logs(),
+        )?;
         let kubectl = Kubectl::new(&tools, self.cluster.kubeconfig());
         self.apply_backing(&tools, repository, &images, &kubectl)?;
         for (namespace, workload) in backing::services() {

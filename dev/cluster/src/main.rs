@@ -79,7 +79,7 @@ enum Do {
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Bring PostgreSQL, Kafka and the schema registry for the demo to your own cluster.
+    /// Bring PostgreSQL, Kafka, Redis and the schema registry for the demo to your own cluster.
     #[command(
         after_help = "Example: dev backing --kubeconfig ~/.kube/config --registry registry.example.com/logistics"
     )]

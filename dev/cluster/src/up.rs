@@ -173,7 +173,10 @@ fn start(cluster: &Cluster, tools: &Toolbox, images: &BackingImages, kubectl: &K
     })?;
     step.done();
 
-    let step = begin(cluster, "DNS, metrics, PostgreSQL, Kafka and the schema registry")?;
+    let step = begin(
+        cluster,
+        "DNS, metrics, PostgreSQL, Kafka, Redis and the schema registry",
+    )?;
     for (namespace, workload) in backing::WORKLOADS {
         wait_for(cluster, workload, || {
             kubectl.run(&[

@@ -89,6 +89,22 @@ pub struct Release {
     pub repository: Option<String>,
 }
 
+/// The Secret of a platform with the credentials for Redis.
+#[must_use]
+pub fn redis_secret(platform: &str) -> String {
+    format!("{platform}-redis")
+}
+
+/// Has a platform keep timelines in the Redis of the development cluster.
+pub fn use_cache(platform: &mut Value) {
+    let name = platform["metadata"]["name"].as_str().unwrap_or_default();
+    platform["spec"]["cache"] = json!({"redis": {
+        "host": "redis.backing.svc",
+        "tls": {"caConfigMapRef": {"name": "backing-ca"}},
+        "credentials": {"secretRef": {"name": redis_secret(name)}},
+    }});
+}
+
 /// Reads the sample, under a name, with other images where these are given.
 pub fn sample(path: &Path, namespace: &str, name: &str, release: &Release) -> Result<Value> {
     let text =

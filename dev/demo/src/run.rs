@@ -10,8 +10,9 @@ use dev_flights::Leg;
 use dev_flights::legs::first_legs;
 use dev_flights::story::{self, Totals};
 use dev_rig::issuer::Issuer;
-use kube::Client;
+use k8s_openapi::api::core::v1::Secret;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client};
 
 use crate::call::{Caller, Services};
 use crate::report::{CountsDiffer, Place, Report, differences};
@@ -65,7 +66,7 @@ pub struct Callers {
 
 /// Runs the demo. The error is [`platform::NotReady`] or [`CountsDiffer`] where it is one of these.
 pub async fn run(options: &Options) -> Result<Report> {
-    let custom_resource = platform::sample(
+    let mut custom_resource = platform::sample(
         &options.sample,
         &options.namespace,
         &options.platform,
@@ -73,6 +74,12 @@ pub async fn run(options: &Options) -> Result<Report> {
     )?;
     let issuer = issuer(options, &custom_resource)?;
     let client = client(&options.kubeconfig).await?;
+    // Somebody's own cluster may have no Redis.
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &options.namespace);
+    let secret = platform::redis_secret(&options.platform);
+    if secrets.get_metadata_opt(&secret).await?.is_some() {
+        platform::use_cache(&mut custom_resource);
+    }
     let (legs, ()) = tokio::try_join!(read(options), bring_up(options, &client, &custom_resource))?;
     let legs = Arc::new(legs);
     let totals = story::totals(&legs);

@@ -29,11 +29,14 @@ pub enum Service {
     Kafka,
     Registry,
     Postgres,
+    Redis,
 }
 
 impl Service {
     /// All, in the order in which they can start.
-    pub const ALL: [Self; 3] = [Self::Postgres, Self::Kafka, Self::Registry];
+    pub const ALL: [Self; 4] = [Self::Redis, Self::Postgres, Self::Kafka, Self::Registry];
+    /// Those without which a platform cannot do its work, in that order.
+    const VITAL: [Self; 3] = [Self::Postgres, Self::Kafka, Self::Registry];
 
     /// Its name, and that of its objects.
     #[must_use]
@@ -42,13 +45,14 @@ impl Service {
             Self::Kafka => "kafka",
             Self::Registry => "registry",
             Self::Postgres => "postgres",
+            Self::Redis => "redis",
         }
     }
 
     const fn kind(self) -> &'static str {
         match self {
             Self::Kafka | Self::Postgres => "StatefulSet",
-            Self::Registry => "Deployment",
+            Self::Registry | Self::Redis => "Deployment",
         }
     }
 
@@ -135,7 +139,7 @@ impl Second {
 /// node's address, for which the certificates are valid too.
 pub async fn second(client: &Client, facts: &Facts) -> Result<Second> {
     let mut ports = Vec::new();
-    for service in Service::ALL {
+    for service in Service::VITAL {
         ports.push(copy_service(client, service).await?);
     }
     let (postgres_port, kafka_port, registry_port) = (ports[0], ports[1], ports[2]);
@@ -154,10 +158,10 @@ pub async fn second(client: &Client, facts: &Facts) -> Result<Second> {
     ] {
         copy_content(client, kind, name, &replacements).await?;
     }
-    for service in Service::ALL {
+    for service in Service::VITAL {
         copy_workload(client, service).await?;
     }
-    for service in Service::ALL {
+    for service in Service::VITAL {
         service
             .wait_ready(client, &format!("{}{SECOND}", service.name()))
             .await?;
@@ -173,7 +177,7 @@ pub async fn second(client: &Client, facts: &Facts) -> Result<Second> {
 /// Removes what [`second`] has made.
 pub async fn remove_second(client: &Client) -> Result<()> {
     let delete = kube::api::DeleteParams::background();
-    for service in Service::ALL {
+    for service in Service::VITAL {
         let name = format!("{}{SECOND}", service.name());
         for api in [service.workloads(client), api(client, "", "Service")] {
             if api.get_opt(&name).await?.is_some() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use dev_demo::platform;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
@@ -35,6 +36,8 @@ pub struct Site {
     pub replicas: u8,
     /// Whether an autoscaler chooses the number of tracking's pods.
     pub autoscaled: bool,
+    /// Whether it keeps timelines in Redis.
+    pub cached: bool,
 }
 
 /// The platform that most stories share.
@@ -45,6 +48,7 @@ pub const MAIN: Site = Site {
     database: PLATFORM,
     replicas: 2,
     autoscaled: true,
+    cached: true,
 };
 
 /// One of the same name in another namespace.
@@ -55,6 +59,7 @@ pub const NEIGHBOUR: Site = Site {
     database: "neighbour",
     replicas: 1,
     autoscaled: false,
+    cached: false,
 };
 
 /// Another one in the same namespace.
@@ -65,6 +70,7 @@ pub const TWIN: Site = Site {
     database: "twin",
     replicas: 1,
     autoscaled: false,
+    cached: false,
 };
 
 impl Site {
@@ -91,6 +97,10 @@ impl Site {
             spec["workloads"]["tracking"]["autoscaling"] =
                 json!({"minReplicas": self.replicas, "maxReplicas": self.replicas + 1, "cpu": 1000});
         }
+        if self.cached {
+            platform::use_cache(&mut sample);
+        }
+        let spec = &mut sample["spec"];
         // Only what a test traces itself is kept: traces follow the caller's decision.
         let endpoint = format!("http://{}:{OTLP_PORT}", facts.host_ip);
         spec["observability"] =
@@ -114,6 +124,20 @@ impl Site {
                 .await?;
         }
         let secrets: Api<Secret> = Api::namespaced(client.clone(), self.namespace);
+        if self.cached {
+            let source: Secret = Api::namespaced(client.clone(), "logistics")
+                .get("acme-redis")
+                .await?;
+            let name = platform::redis_secret(self.name);
+            let password = source.data.as_ref().and_then(|data| data.get("password"));
+            let password = password.context("Secret logistics/acme-redis has no password")?;
+            secrets::note(std::str::from_utf8(&password.0)?)?;
+            let copy = json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": source.type_,
+                "data": source.data,
+            });
+            secrets.patch(&name, &apply, &Patch::Apply(copy)).await?;
+        }
         if secrets.get_opt(&self.owner_secret()).await?.is_some() {
             return Ok(());
         }

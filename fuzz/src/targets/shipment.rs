@@ -297,7 +297,7 @@ fn is_reason(reason: &str) -> bool {
 
 /// PostgreSQL keeps microseconds, and the years are those of this century.
 fn is_time(time: DateTime<Utc>) -> bool {
-    (2000..2100).contains(&time.year()) && time.timestamp_subsec_nanos() % 1_000 == 0
+    (2000..2100).contains(&time.year()) && time.timestamp_subsec_nanos().is_multiple_of(1_000)
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {

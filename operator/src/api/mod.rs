@@ -9,6 +9,7 @@
 )]
 
 mod backing;
+mod cache;
 mod crd;
 mod network;
 mod scaling;
@@ -20,6 +21,7 @@ pub use backing::{
     Auth, CaRef, Compatibility, Credentials, Database, Encoding, Jwks, JwksRef, Kafka, LocalRef,
     SchemaRegistry, Tls, TlsMode, Topics,
 };
+pub use cache::{Cache, Redis};
 pub use crd::{definition, to_yaml};
 use kube::{CustomResource, KubeSchema};
 pub use network::{Egress, NetworkPolicy, NetworkPolicyMode};
@@ -87,6 +89,10 @@ pub struct LogisticsPlatformSpec {
     pub schema_registry: SchemaRegistry,
     /// The PostgreSQL database of this platform; no other platform may use it.
     pub database: Database,
+    /// Where timelines are kept for five seconds, so that many reads of the same ones cost the database little. Default: nowhere.
+    /// The platform does not depend on it: while it is away, reads are only slower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
     /// Whose tokens the workloads accept.
     pub auth: Auth,
     /// Logs, traces and metrics.

@@ -12,7 +12,7 @@ use super::controller_revision::Revision;
 use super::{Context, object};
 use crate::child::{Child, ChildKind};
 use crate::names::{ADMIN_PORT, GRPC_PORT, MIGRATE, path};
-use crate::validate::ValidTls;
+use crate::validate::{ValidRedis, ValidTls};
 
 /// Connections that a service opens to PostgreSQL at most.
 const SERVICE_CONNECTIONS: u32 = 10;
@@ -66,7 +66,7 @@ pub(super) fn service_config(context: Context<'_>, workload: Workload) -> String
             endpoint: otlp.endpoint.clone(),
             sampling_ratio: otlp.sampling_ratio,
         }),
-        cache: None,
+        cache: valid.redis_of(workload).map(cache),
         streams: file::Streams::default(),
         log_level: valid.log_level,
     })
@@ -99,6 +99,8 @@ pub(super) enum Authority {
     Registry,
     /// Of PostgreSQL.
     Database,
+    /// Of Redis.
+    Cache,
 }
 
 impl Authority {
@@ -107,6 +109,7 @@ impl Authority {
             Self::Kafka => "kafka",
             Self::Registry => "registry",
             Self::Database => "database",
+            Self::Cache => "cache",
         }
     }
 
@@ -125,6 +128,21 @@ fn database(context: Context<'_>, credentials: &str, max_connections: u32) -> fi
         username_file: PathBuf::from(credentials).join("username"),
         password_file: PathBuf::from(credentials).join("password"),
         max_connections,
+    }
+}
+
+fn cache(redis: &ValidRedis) -> file::Cache {
+    let folder = PathBuf::from(path::CACHE);
+    file::Cache {
+        redis: file::Redis {
+            host: redis.host.clone(),
+            port: redis.port,
+            tls: tls(&redis.tls, Authority::Cache),
+            credentials: redis.secret.as_ref().map(|_| file::RedisCredentials {
+                username_file: folder.join("username"),
+                password_file: folder.join("password"),
+            }),
+        },
     }
 }
 

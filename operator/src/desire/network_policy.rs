@@ -21,7 +21,7 @@ pub(super) fn policies(context: Context<'_>) -> Vec<Child> {
     let mut children: Vec<_> = Workload::ALL
         .into_iter()
         .map(|workload| {
-            let ports = service_ports(context.valid);
+            let ports = service_ports(context.valid, workload);
             child(
                 context,
                 workload.name(),
@@ -92,7 +92,7 @@ fn tcp(port: u16) -> Value {
 }
 
 /// The ports of what a service stands on.
-fn service_ports(valid: &ValidPlatform) -> BTreeSet<u16> {
+fn service_ports(valid: &ValidPlatform, workload: Workload) -> BTreeSet<u16> {
     let mut ports: BTreeSet<u16> = valid
         .kafka
         .bootstrap_servers
@@ -101,6 +101,7 @@ fn service_ports(valid: &ValidPlatform) -> BTreeSet<u16> {
         .collect();
     ports.insert(valid.database.port);
     ports.insert(port_of(&valid.registry.url));
+    ports.extend(valid.redis_of(workload).map(|redis| redis.port));
     ports.extend(valid.otlp.as_ref().map(|otlp| port_of(&otlp.endpoint)));
     ports
 }

@@ -44,6 +44,12 @@ pub(super) fn service(context: Context<'_>, workload: Workload, revision: &str, 
     files.authority(Authority::Kafka, &valid.kafka.tls);
     files.authority(Authority::Registry, &valid.registry.tls);
     files.authority(Authority::Database, &valid.database.tls);
+    if let Some(redis) = valid.redis_of(workload) {
+        files.authority(Authority::Cache, &redis.tls);
+        if let Some(secret) = &redis.secret {
+            files.optional_secret("cache", secret, path::CACHE);
+        }
+    }
     let mut container = container(context, workload.name(), &valid.image(workload), &files);
     container["resources"] = json!(settings.resources);
     container["ports"] = json!([
@@ -163,6 +169,14 @@ impl Files {
         let source = json!({"secretName": secret, "defaultMode": SECRET_MODE, "items": items});
         self.volumes.push(json!({"name": name, "secret": source}));
         self.mount(name, path);
+    }
+
+    /// The same of a Secret that may lack keys, or be gone: nothing depends on it.
+    fn optional_secret(&mut self, name: &str, secret: &str, path: &str) {
+        self.secret(name, secret, path);
+        if let Some(volume) = self.volumes.last_mut() {
+            volume["secret"]["optional"] = true.into();
+        }
     }
 
     /// Mounts a ConfigMap, or one key of it.

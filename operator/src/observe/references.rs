@@ -81,12 +81,20 @@ pub(super) fn of(valid: &ValidPlatform) -> Vec<(Reference, &'static str)> {
         (owner, "spec.database.credentials.secretRef"),
         (jwks, "spec.auth.jwks.configMapRef"),
     ];
+    let redis = valid.redis.as_ref();
+    all.extend(redis.and_then(|redis| redis.secret.as_ref()).map(|secret| {
+        (
+            Reference::secret(namespace, secret),
+            "spec.cache.redis.credentials.secretRef",
+        )
+    }));
     let authorities = [
         (&valid.kafka.tls, "spec.kafka.tls.caConfigMapRef"),
         (&valid.registry.tls, "spec.schemaRegistry.tls.caConfigMapRef"),
         (&valid.database.tls, "spec.database.tls.caConfigMapRef"),
     ];
-    for (tls, field) in authorities {
+    let cache = redis.map(|redis| (&redis.tls, "spec.cache.redis.tls.caConfigMapRef"));
+    for (tls, field) in authorities.into_iter().chain(cache) {
         if let ValidTls::Authority { config_map, key } = tls {
             all.push((Reference::config_map(namespace, config_map, key), field));
         }

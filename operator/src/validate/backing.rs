@@ -2,7 +2,7 @@
 
 use logistics_schemas::config::Encoding;
 
-use super::platform::{ValidAuth, ValidDatabase, ValidKafka, ValidRegistry, ValidTls};
+use super::platform::{ValidAuth, ValidDatabase, ValidKafka, ValidRedis, ValidRegistry, ValidTls};
 use super::{Findings, scalar};
 use crate::api;
 
@@ -66,34 +66,26 @@ pub(super) fn registry(registry: &api::SchemaRegistry, findings: &mut Findings) 
 }
 
 pub(super) fn database(database: &api::Database, findings: &mut Findings) -> ValidDatabase {
-    let host = scalar::text(
-        &database.host,
-        253,
-        |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'),
-        "is not a host name; leave out scheme and port, for example postgres.backing.svc",
-    );
+    let host = host(&database.host, "postgres.backing.svc");
     let name = scalar::text(
         &database.name,
         63,
         |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
         "is not a database name; use at most 63 letters, digits, '_' and '-'",
     );
-    let empty = |value: &str, result: Result<String, String>| {
-        if value.is_empty() {
-            Err("is empty; it is required".to_owned())
-        } else {
-            result
-        }
-    };
-    let port = u16::try_from(database.port)
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(|| "is not between 1 and 65535".to_owned());
     let secret = &database.credentials.secret_ref.name;
     ValidDatabase {
-        host: findings.take("spec.database.host", &database.host, empty(&database.host, host)),
-        port: findings.take("spec.database.port", &database.port.to_string(), port),
-        name: findings.take("spec.database.name", &database.name, empty(&database.name, name)),
+        host: findings.take("spec.database.host", &database.host, host),
+        port: findings.take(
+            "spec.database.port",
+            &database.port.to_string(),
+            port(database.port),
+        ),
+        name: findings.take(
+            "spec.database.name",
+            &database.name,
+            name.and_then(scalar::required),
+        ),
         tls: tls("spec.database.tls", &database.tls, findings),
         owner_secret: findings.take(
             "spec.database.credentials.secretRef.name",
@@ -103,6 +95,43 @@ pub(super) fn database(database: &api::Database, findings: &mut Findings) -> Val
     }
 }
 
+pub(super) fn redis(redis: &api::Redis, findings: &mut Findings) -> ValidRedis {
+    ValidRedis {
+        host: findings.take(
+            "spec.cache.redis.host",
+            &redis.host,
+            host(&redis.host, "redis.backing.svc"),
+        ),
+        port: findings.take("spec.cache.redis.port", &redis.port.to_string(), port(redis.port)),
+        tls: tls("spec.cache.redis.tls", &redis.tls, findings),
+        secret: redis.credentials.as_ref().map(|credentials| {
+            let secret = &credentials.secret_ref.name;
+            findings.take(
+                "spec.cache.redis.credentials.secretRef.name",
+                secret,
+                scalar::object_name(secret),
+            )
+        }),
+    }
+}
+
+fn host(host: &str, example: &str) -> Result<String, String> {
+    scalar::text(
+        host,
+        253,
+        |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':'),
+        &format!("is not a host name; leave out scheme and port, for example {example}"),
+    )
+    .and_then(scalar::required)
+}
+
+fn port(port: i32) -> Result<u16, String> {
+    u16::try_from(port)
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| "is not between 1 and 65535".to_owned())
+}
+
 pub(super) fn auth(auth: &api::Auth, findings: &mut Findings) -> ValidAuth {
     let audience = scalar::text(
         &auth.audience,
@@ -110,13 +139,7 @@ pub(super) fn auth(auth: &api::Auth, findings: &mut Findings) -> ValidAuth {
         |c| !c.is_whitespace() && !c.is_control(),
         "holds a blank",
     )
-    .and_then(|text| {
-        if text.is_empty() {
-            Err("is empty; it is required".into())
-        } else {
-            Ok(text)
-        }
-    });
+    .and_then(scalar::required);
     let jwks = &auth.jwks.config_map_ref;
     ValidAuth {
         issuer: findings.take(

@@ -15,7 +15,7 @@ use std::fmt;
 
 pub use network::ValidNetworkPolicy;
 pub use platform::{
-    ValidAuth, ValidDatabase, ValidImage, ValidKafka, ValidOtlp, ValidPlatform, ValidPrometheus,
+    ValidAuth, ValidDatabase, ValidImage, ValidKafka, ValidOtlp, ValidPlatform, ValidPrometheus, ValidRedis,
     ValidRegistry, ValidTls,
 };
 pub use workload::{ValidAutoscaling, ValidWorkload, ValidWorkloads};

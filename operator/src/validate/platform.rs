@@ -33,6 +33,8 @@ pub struct ValidPlatform {
     pub registry: ValidRegistry,
     /// The database.
     pub database: ValidDatabase,
+    /// Where the tracking service keeps timelines for some seconds.
+    pub redis: Option<ValidRedis>,
     /// Whose tokens are accepted.
     pub auth: ValidAuth,
     /// Where spans are sent.
@@ -134,6 +136,19 @@ pub struct ValidDatabase {
     pub owner_secret: String,
 }
 
+/// A Redis server.
+#[derive(Clone, Debug)]
+pub struct ValidRedis {
+    /// DNS name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// How the server is verified.
+    pub tls: ValidTls,
+    /// Name of the Secret with the credentials; `None` for a server that asks nobody.
+    pub secret: Option<String>,
+}
+
 /// Whose tokens are accepted.
 #[derive(Clone, Debug)]
 pub struct ValidAuth {
@@ -172,6 +187,10 @@ pub(super) fn platform(platform: &LogisticsPlatform, findings: &mut Findings) ->
         kafka: backing::kafka(&spec.kafka, findings),
         registry: backing::registry(&spec.schema_registry, findings),
         database: backing::database(&spec.database, findings),
+        redis: spec
+            .cache
+            .as_ref()
+            .map(|cache| backing::redis(&cache.redis, findings)),
         auth: backing::auth(&spec.auth, findings),
         otlp: spec
             .observability
@@ -192,6 +211,12 @@ pub(super) fn platform(platform: &LogisticsPlatform, findings: &mut Findings) ->
 }
 
 impl ValidPlatform {
+    /// The Redis that a workload uses.
+    #[must_use]
+    pub fn redis_of(&self, workload: Workload) -> Option<&ValidRedis> {
+        self.redis.as_ref().filter(|_| workload == Workload::Tracking)
+    }
+
     /// How a workload runs.
     #[must_use]
     pub const fn workload(&self, workload: Workload) -> &ValidWorkload {

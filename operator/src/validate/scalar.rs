@@ -126,6 +126,14 @@ pub(super) fn text(
     }
 }
 
+/// A text that may not be empty.
+pub(super) fn required(text: String) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("is empty; it is required".into());
+    }
+    Ok(text)
+}
+
 /// Comma-separated `host:port`.
 pub(super) fn bootstrap_servers(value: &str) -> Result<String, String> {
     let one = |server: &str| {

@@ -25,7 +25,7 @@ fn the_sample_is_valid_and_complete() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table: one row for each rule")]
 fn every_error_names_its_field() {
-    let cases: [(&str, Edit); 36] = [
+    let cases: [(&str, Edit); 40] = [
         ("metadata.name", |p| p.metadata.name = Some("Acme".into())),
         ("metadata.name", |p| p.metadata.name = Some("a".repeat(41))),
         ("spec.version", |p| p.spec.version = "v 1".into()),
@@ -69,6 +69,25 @@ fn every_error_names_its_field() {
         }),
         ("spec.database.port", |p| p.spec.database.port = 70_000),
         ("spec.database.name", |p| p.spec.database.name = String::new()),
+        ("spec.cache.redis.host", |p| {
+            p.spec.cache = Some(fixture::cache("redis://x", 6379));
+        }),
+        ("spec.cache.redis.port", |p| {
+            p.spec.cache = Some(fixture::cache("redis", 0));
+        }),
+        ("spec.cache.redis.tls.caConfigMapRef", |p| {
+            let mut cache = fixture::cache("redis", 6379);
+            cache.redis.tls = p.spec.kafka.tls.clone();
+            cache.redis.tls.mode = TlsMode::Disabled;
+            p.spec.cache = Some(cache);
+        }),
+        ("spec.cache.redis.credentials.secretRef.name", |p| {
+            let mut cache = fixture::cache("redis", 6379);
+            if let Some(credentials) = &mut cache.redis.credentials {
+                credentials.secret_ref.name = "A b".into();
+            }
+            p.spec.cache = Some(cache);
+        }),
         ("spec.auth.issuer", |p| p.spec.auth.issuer = "issuer".into()),
         ("spec.auth.jwks.configMapRef.key", |p| {
             p.spec.auth.jwks.config_map_ref.key = "a/b".into();

@@ -79,6 +79,12 @@ pub(crate) fn full(name: &str) -> Value {
                 "tls": tls,
                 "credentials": {"secretRef": {"name": "owner"}},
             },
+            "cache": {"redis": {
+                "host": "redis.example",
+                "port": 6380,
+                "tls": tls,
+                "credentials": {"secretRef": {"name": "cache"}},
+            }},
             "auth": {
                 "issuer": "https://issuer.example/realms/acme",
                 "audience": "api",

@@ -19,10 +19,11 @@ pub struct BackingImages {
     pub(crate) postgres: Archive,
     pub(crate) kafka: Archive,
     pub(crate) registry: Archive,
+    pub(crate) redis: Archive,
 }
 
 impl BackingImages {
-    pub(crate) fn archives(&self) -> [&Archive; 6] {
+    pub(crate) fn archives(&self) -> [&Archive; 7] {
         [
             &self.pause,
             &self.coredns,
@@ -30,12 +31,13 @@ impl BackingImages {
             &self.postgres,
             &self.kafka,
             &self.registry,
+            &self.redis,
         ]
     }
 
     /// What goes to somebody's own cluster too.
-    pub(crate) fn services(&self) -> [&Archive; 3] {
-        [&self.postgres, &self.kafka, &self.registry]
+    pub(crate) fn services(&self) -> [&Archive; 4] {
+        [&self.postgres, &self.kafka, &self.registry, &self.redis]
     }
 }
 
@@ -56,6 +58,10 @@ pub fn backing(builder: &Builder, tools: &Toolbox, sources: &Path) -> Result<Bac
         postgres: build("postgres", &postgres(tools, sources)?)?,
         kafka: build("kafka", &kafka(tools, sources)?)?,
         registry: build("registry", &java(tools)?.tree(tools.apicurio(), "opt/registry"))?,
+        redis: build(
+            "redis",
+            &RootFs::base().program(&tools.redis_server()?, "usr/bin/redis-server")?,
+        )?,
     })
 }
 

@@ -3,6 +3,7 @@
 mod api_server;
 mod autoscaling;
 mod backends;
+mod cached;
 mod conflicts;
 mod copies;
 mod crashes;
