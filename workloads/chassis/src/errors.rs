@@ -9,9 +9,9 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 /// `domain` of every `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "logistics-platform.io";
-/// Most bytes of what is said of fields. A refusal has it twice, as a message in which one byte may take three and as details in
-/// base64, and clients of gRPC for Java and for C take 8 KiB of trailers by default.
-const MOST_SAID: usize = 1_500;
+/// Most bytes of what is said of fields. A refusal has it as its message, where a byte may take three, and twice in base64 as its
+/// details; clients of gRPC for Java and for C take 8 KiB of trailers by default.
+const MOST_SAID: usize = 1_200;
 /// When a caller may try again after the service was away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -296,10 +296,15 @@ fn parse(path: &Path, text: String) -> Result<Keys, KeyFileError> {
     let mut keys = Vec::new();
     for jwk in &set.keys {
         let Some(algorithm) = algorithm(jwk) else { continue };
-        let decoding = DecodingKey::from_jwk(jwk).map_err(|error| {
-            let id = jwk.common.key_id.as_deref().unwrap_or("without kid");
-            refuse(format!("key {id}: {error}"))
-        })?;
+        let id = jwk.common.key_id.as_deref().unwrap_or("without kid");
+        let decoding = DecodingKey::from_jwk(jwk).map_err(|error| refuse(format!("key {id}: {error}")))?;
+        // Verifying with a key of Ed25519 that is too short would panic.
+        let length = decoding.try_get_as_bytes().map(<[u8]>::len).ok();
+        let right = length_of(algorithm);
+        if right.is_some() && length != right {
+            let (length, right) = (length.unwrap_or_default(), right.unwrap_or_default());
+            return Err(refuse(format!("key {id} has {length} bytes, not {right}")));
+        }
         keys.push(Key {
             id: jwk.common.key_id.clone(),
             algorithm,
@@ -314,6 +319,15 @@ fn parse(path: &Path, text: String) -> Result<Keys, KeyFileError> {
         all: keys,
         known: Known::default(),
     })
+}
+
+/// How many bytes a public key has; `None` where that differs. A point on P-256 has a byte before its coordinates.
+const fn length_of(algorithm: Algorithm) -> Option<usize> {
+    match algorithm {
+        Algorithm::EdDSA => Some(32),
+        Algorithm::ES256 => Some(1 + 32 + 32),
+        _ => None,
+    }
 }
 
 /// What the key signs with, if that is allowed.

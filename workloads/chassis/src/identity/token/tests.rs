@@ -234,3 +234,18 @@ fn only_so_many_tokens_are_remembered() {
     assert!(known.0.lock().unwrap().len() <= MAX_KNOWN);
     assert!(known.find(&MAX_KNOWN.to_string()).is_some());
 }
+
+/// The library would panic with it at the first token.
+#[test]
+fn a_key_of_another_length_is_refused() {
+    let fixture = fixture();
+    for key in [
+        r#"{"kty":"OKP","crv":"Ed25519","kid":"short","x":""}"#,
+        r#"{"kty":"OKP","crv":"Ed25519","kid":"short","x":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g"}"#,
+        r#"{"kty":"EC","crv":"P-256","kid":"short","x":"AA","y":"AA"}"#,
+    ] {
+        std::fs::write(fixture.file.path(), format!(r#"{{"keys":[{key}]}}"#)).unwrap();
+        let error = fixture.verifier.reload_once().unwrap_err().to_string();
+        assert!(error.contains("key short has"), "{key}: {error}");
+    }
+}
