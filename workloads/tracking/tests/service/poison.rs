@@ -50,7 +50,7 @@ async fn a_poisoned_record_goes_to_the_dead_letters_and_its_followers_wait() -> 
     assert!(error("group").ends_with(".tracking"), "{letter:?}");
     assert_eq!(
         (error("class").as_str(), error("attempts").as_str()),
-        ("schema_mismatch", "1")
+        ("cut_off", "1")
     );
     assert!(!error("message").is_empty() && !error("first_failed_at").is_empty());
     assert!(error("partition").parse::<i32>().is_ok() && error("offset").parse::<i64>().is_ok());
