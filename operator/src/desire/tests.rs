@@ -130,6 +130,36 @@ fn the_configuration_can_be_read_by_a_service() {
     assert_eq!((services, migrations), (3, 1));
 }
 
+/// Tracking alone knows the cache, and finds the files that its configuration names where its pods mount them.
+#[test]
+fn the_cache_is_that_of_tracking() {
+    let valid = fixture::everything();
+    let (_, desired) = Cluster::running(&valid).decide(&valid);
+    let mut caches = Vec::new();
+    for child in &desired.children {
+        let text = child.object["data"]["config.yaml"].as_str().unwrap_or_default();
+        let read = serde_norway::from_str::<logistics_schemas::config::ServiceConfig>(text);
+        if let Ok(config) = read {
+            caches.extend(config.cache.map(|cache| (config.workload, cache.redis)));
+        }
+    }
+    let [(workload, redis)] = caches.as_slice() else {
+        panic!("{caches:?}")
+    };
+    assert_eq!(*workload, logistics_schemas::Workload::Tracking);
+    let deployments = desired
+        .children
+        .iter()
+        .filter(|child| child.id.kind == ChildKind::Deployment)
+        .map(|child| child.object.to_string());
+    let files = redis.credentials.as_ref().unwrap();
+    for file in [&files.password_file, redis.tls.ca_file.as_ref().unwrap()] {
+        let mount = format!("\"mountPath\":\"{}\"", file.parent().unwrap().display());
+        let mounting = deployments.clone().filter(|text| text.contains(&mount));
+        assert_eq!(mounting.count(), 1, "{mount}");
+    }
+}
+
 /// The restricted Pod Security standard, for every pod that the operator makes.
 #[test]
 fn pods_are_restricted() {
