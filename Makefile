@@ -50,7 +50,7 @@ bench: ## Measure the workloads next to peers of the same job (BENCH_ARGS='--run
 	@cargo run --quiet --release --package bench-workloads -- $(BENCH_ARGS)
 
 bench-operator: ## Measure the operator with 1,000 platforms next to its peers (BENCH_ARGS='--platforms 50 --no-peers')
-	@cargo build --quiet --release --package logistics-operator --bin logistics-operator --package bench-operator
+	@cargo build --quiet --release --package logistics-operator --bin logistics-operator
 	@cargo run --quiet --release --package bench-operator -- $(BENCH_ARGS)
 
 backtest: ## Replay a year of real flights through the models of analytics: how good are they? (BACKTEST_ARGS='-o json')

@@ -159,6 +159,7 @@ where
         if start.elapsed() > PATIENCE {
             bail!("not within {} min: {what}", PATIENCE.as_secs() / 60);
         }
+        // How often is asked.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(start.elapsed())

@@ -144,6 +144,7 @@ async fn install(client: Client) -> Result<()> {
         if last.is_ok() {
             break;
         }
+        // How often is asked.
         tokio::time::sleep(Duration::from_millis(50)).await;
         last = platforms.list(&ListParams::default()).await;
     }

@@ -6,17 +6,16 @@ use logistics_analytics::request;
 use logistics_domain::anomaly::Kind;
 use logistics_schemas::grpc::logistics::analytics::v1 as proto;
 
-use super::refusal::{accepted, request};
+use super::refusal::{accepted, call, request};
 
 const METHODS: u8 = 3;
 const ID: &str = "0198c5a4-7d2e-7c3b-9f10-2a4b6c8d0e1f";
 
 pub(crate) fn run(input: &[u8]) {
-    let Some((head, message)) = input.split_first() else {
+    let Some((method, over, message)) = call(input, METHODS) else {
         return;
     };
-    let over = head & 0x80 != 0;
-    match (head & 0x7f) % METHODS {
+    match method {
         0 => assessment(over, message),
         1 => lanes(over, message),
         _ => anomalies(over, message),

@@ -11,6 +11,12 @@ const MOST_TRAILERS: usize = 8 * 1024;
 /// What HTTP/2 counts for each trailer beside its name and value.
 const PER_TRAILER: usize = 32;
 
+/// Which of so many methods an input is for, whether its message is laid over a good one, and the message.
+pub(crate) fn call(input: &[u8], methods: u8) -> Option<(u8, bool, &[u8])> {
+    let (head, message) = input.split_first()?;
+    Some(((head & 0x7f) % methods, head & 0x80 != 0, message))
+}
+
 /// The request in `message`, if it is one: what was sent, laid over `template` where `on` says so.
 ///
 /// Protobuf merges: fields that come later replace those before. So a template with one field replaced needs few bytes.

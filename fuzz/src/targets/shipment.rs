@@ -11,7 +11,7 @@ use logistics_schemas::grpc::logistics::r#type::v1 as types;
 use logistics_shipment::request::{self, Scan};
 use prost_types::Timestamp;
 
-use super::refusal::{accepted, is_printable, is_text, request};
+use super::refusal::{accepted, call, is_printable, is_text, request};
 
 const METHODS: u8 = 12;
 /// Whose page tokens are good.
@@ -25,11 +25,10 @@ fn now() -> DateTime<Utc> {
 }
 
 pub(crate) fn run(input: &[u8]) {
-    let Some((head, message)) = input.split_first() else {
+    let Some((method, over, message)) = call(input, METHODS) else {
         return;
     };
-    let over = head & 0x80 != 0;
-    match (head & 0x7f) % METHODS {
+    match method {
         0 => create(over, message),
         1 => many(over, message),
         2 => find(over, message),

@@ -7,17 +7,16 @@ use std::collections::HashSet;
 use logistics_schemas::grpc::logistics::tracking::v1 as proto;
 use logistics_tracking::request;
 
-use super::refusal::{accepted, is_printable, is_text, request};
+use super::refusal::{accepted, call, is_printable, is_text, request};
 
 const METHODS: u8 = 4;
 const ID: &str = "0198c5a4-7d2e-7c3b-9f10-2a4b6c8d0e1f";
 
 pub(crate) fn run(input: &[u8]) {
-    let Some((head, message)) = input.split_first() else {
+    let Some((method, over, message)) = call(input, METHODS) else {
         return;
     };
-    let over = head & 0x80 != 0;
-    match (head & 0x7f) % METHODS {
+    match method {
         0 => timeline(over, message),
         1 => batch(over, message),
         2 => public(over, message),

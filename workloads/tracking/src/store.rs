@@ -91,14 +91,25 @@ impl Timeline {
 
 /// The timeline of a shipment of the account.
 pub(crate) async fn timeline(pool: &PgPool, id: Uuid, account_id: &str) -> Result<Timeline, ServiceError> {
-    let rows = sqlx::query(
-        "SELECT * FROM shipments JOIN timeline USING (shipment_id)
-         WHERE shipment_id = $1 AND account_id = $2 ORDER BY seq",
-    )
-    .bind(id)
-    .bind(account_id)
-    .fetch_all(pool)
-    .await?;
+    let sql = "SELECT * FROM shipments JOIN timeline USING (shipment_id)
+               WHERE shipment_id = $1 AND account_id = $2 ORDER BY seq";
+    one(pool, sql, id, account_id).await
+}
+
+/// The timeline of a shipment of whatever account, for who knows its number too.
+pub(crate) async fn public_timeline(
+    pool: &PgPool,
+    id: Uuid,
+    tracking_number: &str,
+) -> Result<Timeline, ServiceError> {
+    let sql = "SELECT * FROM shipments JOIN timeline USING (shipment_id)
+               WHERE shipment_id = $1 AND tracking_number = $2 ORDER BY seq";
+    one(pool, sql, id, tracking_number).await
+}
+
+/// The timeline of a shipment that `known` proves a claim to.
+async fn one(pool: &PgPool, sql: &'static str, id: Uuid, known: &str) -> Result<Timeline, ServiceError> {
+    let rows = sqlx::query(sql).bind(id).bind(known).fetch_all(pool).await?;
     Timeline::from_rows(&rows)?.ok_or_else(|| not_found(id))
 }
 
@@ -124,23 +135,6 @@ pub(crate) async fn timelines(
         from += same.len();
     }
     Ok(timelines)
-}
-
-/// The timeline of a shipment of whatever account, for who knows its number too.
-pub(crate) async fn public_timeline(
-    pool: &PgPool,
-    id: Uuid,
-    tracking_number: &str,
-) -> Result<Timeline, ServiceError> {
-    let rows = sqlx::query(
-        "SELECT * FROM shipments JOIN timeline USING (shipment_id)
-         WHERE shipment_id = $1 AND tracking_number = $2 ORDER BY seq",
-    )
-    .bind(id)
-    .bind(tracking_number)
-    .fetch_all(pool)
-    .await?;
-    Timeline::from_rows(&rows)?.ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: Uuid) -> ServiceError {

@@ -86,6 +86,7 @@ impl Peer {
             if start.elapsed() > PATIENCE {
                 bail!("{} never comes to rest", self.name);
             }
+            // How often the CPU time is looked at: rest is awaited, and nothing else tells of it.
             tokio::time::sleep(Duration::from_millis(200)).await;
             let now = self.subject().cpu()?;
             if now - cpu > IDLE {

@@ -69,6 +69,7 @@ impl Operator {
             if start.elapsed() > PATIENCE {
                 bail!("the operator is not ready");
             }
+            // How often it is asked whether it is ready.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())

@@ -3,6 +3,8 @@
 
 mod avro;
 mod bounded;
+mod datum;
+mod errors;
 mod event;
 mod lookup;
 mod metrics;
@@ -11,8 +13,9 @@ mod registry;
 mod seen;
 mod wire;
 
-pub use avro::{Codec, DecodeError, EncodeError, Encoded, StartError};
+pub use avro::{Codec, Encoded};
 pub use bounded::Unbounded;
+pub use errors::{DecodeError, EncodeError, StartError};
 pub use event::{
     Event, Location, ProofOfDelivery, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged,
 };

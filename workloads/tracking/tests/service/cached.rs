@@ -55,6 +55,15 @@ async fn write(bench: &Bench, story: &Story, first: usize, last: usize) -> Resul
     bench.applied(last, 0).await
 }
 
+/// A service, and a story whose first two events it answers from Redis.
+async fn kept(bench: &Bench) -> Result<(Story, Service)> {
+    let story = Story::usual(1);
+    let service = bench.service("a").await?;
+    write(bench, &story, 1, 2).await?;
+    until_hit(bench, &service, &story.id().to_string()).await?;
+    Ok((story, service))
+}
+
 /// Changes the database below the service.
 async fn rename_carrier(bench: &Bench, carrier: &str) -> Result<()> {
     let sql = format!("UPDATE tracking.shipments SET carrier = '{carrier}'");
@@ -150,11 +159,8 @@ async fn many_are_read_from_both_and_each_is_kept() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_reads_go_on_and_afterwards_too() -> Result<()> {
     let (bench, redis) = start().await?;
-    let story = Story::usual(1);
+    let (story, service) = kept(&bench).await?;
     let id = story.id().to_string();
-    let service = bench.service("a").await?;
-    write(&bench, &story, 1, 2).await?;
-    until_hit(&bench, &service, &id).await?;
 
     redis.kill();
     for last in 3..=5 {
@@ -186,11 +192,8 @@ async fn without_redis_reads_go_on_and_afterwards_too() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_hangs_costs_little_and_what_it_kept_is_soon_forgotten() -> Result<()> {
     let (bench, redis) = start().await?;
-    let story = Story::usual(1);
+    let (story, service) = kept(&bench).await?;
     let id = story.id().to_string();
-    let service = bench.service("a").await?;
-    write(&bench, &story, 1, 2).await?;
-    until_hit(&bench, &service, &id).await?;
 
     redis.pause();
     let mut slowest = Duration::ZERO;

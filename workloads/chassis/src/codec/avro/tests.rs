@@ -4,9 +4,12 @@ use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::topics;
 use uuid::Uuid;
 
+use apache_avro::writer::datum::GenericDatumWriter;
+
 use super::*;
 use crate::codec::{
     Location, ProofOfDelivery, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged,
+    Unbounded,
 };
 
 fn at(micros: i64) -> DateTime<Utc> {
