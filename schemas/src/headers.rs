@@ -76,16 +76,12 @@ pub const TYPE: Header = always("ce_type", Form::Text, "What happened; one type 
 /// When it was recorded.
 pub const TIME: Header = always("ce_time", Form::Format("date-time"), "When it was recorded.");
 /// The record's key as text.
-pub const PARTITION_KEY: Header = always(
-    "ce_partitionkey",
-    Form::Format("uuid"),
-    "The shipment's id, as the record's key.",
-);
-/// Position among the events of the key.
+pub const PARTITION_KEY: Header = always("ce_partitionkey", Form::Text, "The record's key.");
+/// Position among the events of the shipment.
 pub const SEQUENCE: Header = always(
     "ce_sequence",
     Form::Pattern("^[1-9][0-9]*$"),
-    "Position of the shipment's event: 1 is its creation, without gaps.",
+    "Position of the shipment's event that it tells of: 1 is its creation.",
 );
 /// How the value is encoded.
 pub const CONTENT_TYPE: Header = always(

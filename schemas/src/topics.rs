@@ -5,6 +5,9 @@ use crate::Workload;
 /// Put behind the name of a topic: where its dead letters go.
 pub const DLQ_SUFFIX: &str = ".dlq";
 
+/// Put behind the consumer group of the analytics service: the group of those that read [`ANALYTICS_OBSERVED`].
+pub const LEARNING_GROUP_SUFFIX: &str = ".learning";
+
 /// One topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topic {
@@ -12,6 +15,8 @@ pub struct Topic {
     pub name: &'static str,
     /// The Avro schema of its values; `None` where values of another topic are kept as they were (dead letters).
     pub schema: Option<&'static str>,
+    /// What the key of a record is.
+    pub key: Key,
     /// What a record of it says.
     pub meaning: &'static str,
     /// Who writes it.
@@ -20,39 +25,63 @@ pub struct Topic {
     pub readers: &'static [Workload],
 }
 
+/// What the key of a record is: records of one key are in one partition, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The shipment's id as text.
+    Shipment,
+    /// The account's name.
+    Account,
+}
+
 const PROJECTIONS: &[Workload] = &[Workload::Tracking, Workload::Analytics];
 
-/// A shipment was ordered. Key: shipment id.
+/// A shipment was ordered.
 pub const SHIPMENT_CREATED: Topic = Topic {
     name: "shipment.created",
     schema: Some(include_str!("../avro/shipment.created.avsc")),
+    key: Key::Shipment,
     meaning: "A shipment was ordered.",
     writers: &[Workload::Shipment],
     readers: PROJECTIONS,
 };
 
-/// An event was recorded for a shipment. Key: shipment id.
+/// An event was recorded for a shipment.
 pub const SHIPMENT_STATUS_CHANGED: Topic = Topic {
     name: "shipment.status_changed",
     schema: Some(include_str!("../avro/shipment.status_changed.avsc")),
+    key: Key::Shipment,
     meaning: "An event was recorded for a shipment.",
     writers: &[Workload::Shipment],
     readers: PROJECTIONS,
 };
 
-/// A shipment was assessed: risk and estimated arrival. Key: shipment id.
+/// A shipment was assessed: risk and estimated arrival.
 pub const ANALYTICS_ASSESSED: Topic = Topic {
     name: "analytics.assessed",
     schema: Some(include_str!("../avro/analytics.assessed.avsc")),
+    key: Key::Shipment,
     meaning: "A shipment was assessed: risk and estimated arrival.",
     writers: &[Workload::Analytics],
     readers: &[],
+};
+
+/// An event of a shipment taught something of its lane: how long a status lasted, how the journey went. By account, so
+/// that one consumer has all that the account's estimates rest on.
+pub const ANALYTICS_OBSERVED: Topic = Topic {
+    name: "analytics.observed",
+    schema: Some(include_str!("../avro/analytics.observed.avsc")),
+    key: Key::Account,
+    meaning: "An event of a shipment taught something of its lane: how long a status lasted, how the journey went.",
+    writers: &[Workload::Analytics],
+    readers: &[Workload::Analytics],
 };
 
 /// Records of [`SHIPMENT_CREATED`] that a consumer could not process, bytes unchanged.
 pub const SHIPMENT_CREATED_DLQ: Topic = Topic {
     name: "shipment.created.dlq",
     schema: None,
+    key: Key::Shipment,
     meaning: "Records of shipment.created that a consumer could not apply, keys and values unchanged.",
     writers: PROJECTIONS,
     readers: &[],
@@ -62,18 +91,31 @@ pub const SHIPMENT_CREATED_DLQ: Topic = Topic {
 pub const SHIPMENT_STATUS_CHANGED_DLQ: Topic = Topic {
     name: "shipment.status_changed.dlq",
     schema: None,
+    key: Key::Shipment,
     meaning: "Records of shipment.status_changed that a consumer could not apply, keys and values unchanged.",
     writers: PROJECTIONS,
     readers: &[],
 };
 
+/// Records of [`ANALYTICS_OBSERVED`] that nothing could be learned from, bytes unchanged.
+pub const ANALYTICS_OBSERVED_DLQ: Topic = Topic {
+    name: "analytics.observed.dlq",
+    schema: None,
+    key: Key::Account,
+    meaning: "Records of analytics.observed that nothing could be learned from, keys and values unchanged.",
+    writers: &[Workload::Analytics],
+    readers: &[],
+};
+
 /// All topics of a platform.
-pub const ALL: [Topic; 5] = [
+pub const ALL: [Topic; 7] = [
     SHIPMENT_CREATED,
     SHIPMENT_STATUS_CHANGED,
     ANALYTICS_ASSESSED,
+    ANALYTICS_OBSERVED,
     SHIPMENT_CREATED_DLQ,
     SHIPMENT_STATUS_CHANGED_DLQ,
+    ANALYTICS_OBSERVED_DLQ,
 ];
 
 impl Topic {

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use logistics_schemas::Workload;
 use logistics_schemas::headers::{AVRO, DEAD_LETTER, EVENT, Form, Header, TYPE};
-use logistics_schemas::topics::{self, Topic};
+use logistics_schemas::topics::{self, Key, Topic};
 use serde_norway::{Mapping, Value};
 
 use crate::defaults::Defaults;
@@ -16,8 +16,8 @@ What the services of a LogisticsPlatform write to Kafka. The platform decides th
 (`spec.kafka`), the number of partitions and replicas and the retention (`spec.kafka.topics`; the defaults are shown); the \
 operator creates the topics and registers the schemas.
 
-Delivery is at least once. The first occurrence of each `ce_id` of a key is gap-free and in the order of `ce_sequence`; \
-drop what you have seen. Keys are spread by `murmur2_random`, as Java's clients do. Values are Avro behind the registry's \
+Delivery is at least once. The first occurrence of each `ce_id` of a shipment is in the order of `ce_sequence`, and in the shipment's \
+own topics together without gaps; drop what you have seen. Keys are spread by `murmur2_random`, as Java's clients do. Values are Avro behind the registry's \
 wire format: a zero byte and the schema's id in four bytes. A service that the registry has never told an id writes JSON with the same \
 fields and `content-type: application/json` until it answers; readers take both.
 
@@ -182,11 +182,17 @@ fn message(topic: &Topic, defaults: &Defaults) -> Result<Value> {
     let compatibility = defaults.compatibility.get(&subject);
     let compatibility =
         compatibility.with_context(|| format!("the operator registers no subject {subject}"))?;
-    let key = map([
-        ("type", "string".into()),
-        ("format", "uuid".into()),
-        ("description", "The shipment's id as text.".into()),
-    ]);
+    let key = match topic.key {
+        Key::Shipment => map([
+            ("type", "string".into()),
+            ("format", "uuid".into()),
+            ("description", "The shipment's id as text.".into()),
+        ]),
+        Key::Account => map([
+            ("type", "string".into()),
+            ("description", "The account's name.".into()),
+        ]),
+    };
     Ok(map([
         ("name", title.clone().into()),
         ("title", title.into()),

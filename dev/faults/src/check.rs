@@ -44,6 +44,10 @@ pub(crate) struct Effects {
     pub(crate) statuses: HashMap<Uuid, String>,
     /// By service: how far each shipment's events are applied.
     pub(crate) last_seqs: BTreeMap<&'static str, HashMap<Uuid, i64>>,
+    /// Shipments that have arrived, for the analytics service.
+    pub(crate) arrived: usize,
+    /// Arrivals that it has learned from.
+    pub(crate) learned: usize,
 }
 
 /// What a comparison found. All but the first two of the counts have to be zero.
@@ -109,7 +113,18 @@ pub(crate) fn check(acknowledged: &[Acknowledged], log: &[Logged], effects: &Eff
     compare_timeline(acknowledged, &first, effects, &mut findings);
     compare_statuses(log, effects, &mut findings);
     compare_positions(acknowledged, effects, &mut findings);
+    compare_lessons(effects, &mut findings);
     findings
+}
+
+/// Each arrival is learned from once.
+fn compare_lessons(effects: &Effects, findings: &mut Findings) {
+    let (arrived, learned) = (effects.arrived, effects.learned);
+    findings.effects_missing += arrived.saturating_sub(learned);
+    findings.effects_repeated += learned.saturating_sub(arrived);
+    if arrived != learned {
+        findings.example(|| format!("{arrived} shipments have arrived, and {learned} arrivals were learned"));
+    }
 }
 
 /// The event at each place of the log, as it was there first.
@@ -290,6 +305,8 @@ mod tests {
             timeline: seqs.iter().map(effect).collect(),
             statuses: HashMap::from([(SHIPMENT, format!("after {last}"))]),
             last_seqs: BTreeMap::from([("tracking", HashMap::from([(SHIPMENT, last)]))]),
+            arrived: 1,
+            learned: 1,
         }
     }
 
@@ -363,5 +380,21 @@ mod tests {
         assert_eq!(found(&[1, 2, 3, 4], &[1, 2, 3, 3, 3, 4]).effects_repeated, 2);
         // In the log and in the timeline.
         assert_eq!(found(&[1, 2, 3, 4, 5], &[1, 2, 3, 4, 5]).effects_repeated, 2);
+    }
+
+    #[test]
+    fn an_arrival_is_learned_from_once() {
+        for (learned, missing, repeated) in [(1, 0, 0), (0, 1, 0), (3, 0, 2)] {
+            let mut findings = Findings::default();
+            let effects = Effects {
+                learned,
+                ..effects(&[1, 2, 3, 4], 4)
+            };
+            compare_lessons(&effects, &mut findings);
+            assert_eq!(
+                (findings.effects_missing, findings.effects_repeated),
+                (missing, repeated)
+            );
+        }
     }
 }

@@ -102,10 +102,19 @@ pub(crate) async fn effects(site: &Site<'_>, account: &str) -> Result<Effects> {
         let by_shipment: HashMap<Uuid, i64> = pairs(site, &sql).await?;
         last_seqs.insert(workload.name(), by_shipment);
     }
+    let number = async |sql: String| anyhow::Ok(site.testbed.sql(&sql).await?.trim().parse::<usize>()?);
+    let arrived = format!(
+        "SELECT count(*) FROM analytics.shipments WHERE account_id = '{account}' AND arrived_at IS NOT NULL"
+    );
+    let learned = format!(
+        "SELECT coalesce(sum(arrivals), 0) FROM analytics.histories WHERE account_id = '{account}' AND level = 'overall'"
+    );
     Ok(Effects {
         timeline,
         statuses: pairs(site, &statuses).await?,
         last_seqs,
+        arrived: number(arrived).await?,
+        learned: number(learned).await?,
     })
 }
 

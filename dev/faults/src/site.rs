@@ -9,6 +9,7 @@ use futures::future::try_join_all;
 use logistics_chassis::codec::Codec;
 use logistics_chassis::projection;
 use logistics_schemas::Workload;
+use logistics_schemas::topics::{ANALYTICS_OBSERVED, LEARNING_GROUP_SUFFIX};
 use logistics_testbed::Testbed;
 
 use crate::service::{Plan, Service};
@@ -197,7 +198,12 @@ impl<'a> Site<'a> {
                     "SELECT (SELECT count(*) FROM tracking.outbox) + (SELECT count(*) FROM analytics.outbox)",
                 )
                 .await?;
-            Ok((rows == "0").then_some(()))
+            if rows != "0" {
+                return Ok(None);
+            }
+            let group = self.testbed.config(Workload::Analytics).kafka.group_id + LEARNING_GROUP_SUFFIX;
+            let unlearned = self.testbed.log()?.lag(&group, &[ANALYTICS_OBSERVED]).await?;
+            Ok((unlearned == 0).then_some(()))
         });
         Ok(settled.await?.is_some())
     }

@@ -41,13 +41,14 @@ fn feed(desk: &mut Desk, last: &mut BTreeMap<Uuid, i64>, bytes: &mut Unstructure
             ..changed
         })
     };
-    desk.take(&Sequenced {
+    let taken = desk.take(&Sequenced {
         event_id: Uuid::nil(),
         shipment_id,
         seq,
         event,
         span: tracing::Span::none(),
     });
+    desk.learn(taken);
     if let Some(assessment) = desk.assessment(shipment_id) {
         look(assessment);
     }

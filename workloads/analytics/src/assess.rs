@@ -1,9 +1,9 @@
-//! Takes events one after the other: what each means for its shipment, and what is learned. No I/O.
+//! Takes events one after the other: what each means for its shipment, and what it teaches. No I/O.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use logistics_chassis::codec::{ShipmentCreated, ShipmentStatusChanged};
+use logistics_chassis::codec::{ShipmentCreated, ShipmentObserved, ShipmentStatusChanged};
 use logistics_chassis::projection::{Sequenced, ShipmentEvent};
 use logistics_domain::anomaly::{self, Anomaly};
 use logistics_domain::journey::{Assessment, Journey, Milestone};
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::accuracy::Sums;
 use crate::anomalies::Found;
 use crate::histories::{Histories, Key, Keys};
+use crate::observation;
 use crate::shipments::Shipment;
 
 /// The state of a transaction.
@@ -20,7 +21,7 @@ use crate::shipments::Shipment;
 pub struct Desk {
     /// All shipments that the events are of.
     pub(crate) shipments: HashMap<Uuid, Shipment>,
-    /// All histories that they belong to.
+    /// What is known around them.
     pub(crate) histories: Histories,
     /// What the arrivals say of the estimates, by account.
     pub(crate) accuracy: BTreeMap<String, Sums>,
@@ -30,6 +31,15 @@ pub struct Desk {
     pub(crate) reached: BTreeMap<String, DateTime<Utc>>,
 }
 
+/// What came of an event.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Whether its shipment was assessed anew.
+    pub(crate) assessed: bool,
+    /// What it teaches.
+    pub(crate) observed: Option<ShipmentObserved>,
+}
+
 impl Desk {
     /// The newest assessment of a shipment.
     #[must_use]
@@ -37,14 +47,26 @@ impl Desk {
         self.shipments.get(&shipment).map(|shipment| &shipment.assessment)
     }
 
-    /// Takes an event; true when its shipment was assessed anew.
-    pub fn take(&mut self, sequenced: &Sequenced) -> bool {
+    /// Takes an event.
+    pub fn take(&mut self, sequenced: &Sequenced) -> Taken {
         match &sequenced.event {
             ShipmentEvent::Created(event) => {
                 self.create(event);
-                true
+                Taken {
+                    assessed: true,
+                    observed: None,
+                }
             }
             ShipmentEvent::StatusChanged(event) => self.change(event),
+        }
+    }
+
+    /// Learns at once, for those who have no log in between.
+    pub fn learn(&mut self, taken: Taken) {
+        if let Some(observed) = taken.observed
+            && observation::defect_of(&observed).is_none()
+        {
+            self.histories.take(&observed);
         }
     }
 
@@ -64,20 +86,19 @@ impl Desk {
         self.shipments.insert(shipment.id, shipment);
     }
 
-    fn change(&mut self, event: &ShipmentStatusChanged) -> bool {
+    fn change(&mut self, event: &ShipmentStatusChanged) -> Taken {
         // The projection applies a creation before all that follows.
         let Some(shipment) = self.shipments.get_mut(&event.shipment_id) else {
-            return false;
+            return Taken::default();
         };
         let keys = shipment.keys();
+        let lane = self.histories.lane(&keys);
         let mut found = Vec::new();
         if event.disposition == Disposition::Conflict {
             found.push(anomaly::illegal_transition(event.status, event.reported));
         }
-        if let Some(stay) = shipment.journey.reach(event.status, event.occurred_at) {
-            found.extend(anomaly::of_stay(self.histories.lane(&keys), stay));
-            self.histories.stayed(&keys, stay);
-        }
+        let stay = shipment.journey.reach(event.status, event.occurred_at);
+        found.extend(stay.and_then(|stay| anomaly::of_stay(lane, stay)));
         let milestone = observe(&mut shipment.journey, event);
         match milestone {
             Some(Milestone::Departed) => {
@@ -85,17 +106,24 @@ impl Desk {
                 shipment.seq = event.seq;
             }
             Some(Milestone::Arrived) => {
-                if let Some(outcome) = shipment.journey.outcome() {
-                    found.extend(anomaly::of_arrival(self.histories.lane(&keys), &outcome));
-                    self.histories.learn(&keys, &outcome);
-                }
+                let outcome = shipment.journey.outcome();
+                found.extend(
+                    outcome
+                        .iter()
+                        .flat_map(|outcome| anomaly::of_arrival(lane, outcome)),
+                );
                 let sums = self.accuracy.entry(shipment.account_id.clone()).or_default();
                 sums.add(&shipment.journey);
             }
             None => {}
         }
+        let has_arrived = milestone == Some(Milestone::Arrived);
+        let observed = observation::of_event(shipment, event, stay, has_arrived);
         self.note(event, found);
-        milestone == Some(Milestone::Departed)
+        Taken {
+            assessed: milestone == Some(Milestone::Departed),
+            observed,
+        }
     }
 
     /// Notes what was found in an event, and how far it is.
@@ -134,38 +162,15 @@ fn keys_of(event: &ShipmentCreated) -> Keys {
     )
 }
 
-/// The histories that events read, and those that arrivals among them change. `shipments` are those known before.
-pub(crate) fn needs(
-    events: &[Sequenced],
-    shipments: &HashMap<Uuid, Shipment>,
-) -> (BTreeSet<Key>, BTreeSet<Key>) {
-    let mut journeys: HashMap<Uuid, (Keys, Journey)> = shipments
-        .values()
-        .map(|shipment| (shipment.id, (shipment.keys(), shipment.journey.clone())))
-        .collect();
-    let (mut reading, mut learning) = (BTreeSet::new(), BTreeSet::new());
-    for sequenced in events {
-        match &sequenced.event {
-            ShipmentEvent::Created(event) => {
-                let keys = keys_of(event);
-                reading.extend(keys.iter().cloned());
-                let journey = Journey::new(event.planned_departure, event.promised_arrival);
-                journeys.insert(event.shipment_id, (keys, journey));
-            }
-            ShipmentEvent::StatusChanged(event) => {
-                let Some((keys, journey)) = journeys.get_mut(&event.shipment_id) else {
-                    continue;
-                };
-                if journey.reach(event.status, event.occurred_at).is_some() {
-                    learning.insert(keys.lane().clone());
-                }
-                match observe(journey, event) {
-                    Some(Milestone::Departed) => reading.extend(keys.iter().cloned()),
-                    Some(Milestone::Arrived) => learning.extend(keys.iter().cloned()),
-                    None => {}
-                }
-            }
-        }
-    }
-    (reading, learning)
+/// The histories that events are compared with. `shipments` are those known before.
+pub(crate) fn needs(events: &[Sequenced], shipments: &HashMap<Uuid, Shipment>) -> BTreeSet<Key> {
+    let created = events.iter().filter_map(|sequenced| match &sequenced.event {
+        ShipmentEvent::Created(event) => Some(keys_of(event)),
+        ShipmentEvent::StatusChanged(_) => None,
+    });
+    let known = shipments.values().map(Shipment::keys);
+    created
+        .chain(known)
+        .flat_map(|keys| keys.iter().cloned().collect::<Vec<_>>())
+        .collect()
 }

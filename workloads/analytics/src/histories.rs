@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use logistics_chassis::codec::ShipmentObserved;
 use logistics_domain::book::Book;
-use logistics_domain::history::{History, Outcome, SHRINK_ARRIVALS, Surroundings};
-use logistics_domain::journey::Stay;
+use logistics_domain::history::{History, SHRINK_ARRIVALS, Surroundings};
 use logistics_domain::risk;
 use logistics_domain::scope::{self, Level, PerLevel, Scope};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
+
+use crate::observation;
 
 /// Names one history. The order is that of locking.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,21 +51,32 @@ pub(crate) struct Histories {
 }
 
 impl Histories {
-    /// Reads what a batch needs. Those in `learning` are locked first, in the order of their keys.
+    /// Reads what a batch is assessed by, as it now stands.
     pub(crate) async fn load(
         connection: &mut PgConnection,
-        learning: &BTreeSet<Key>,
-        reading: &BTreeSet<Key>,
+        keys: &BTreeSet<Key>,
     ) -> Result<Self, sqlx::Error> {
         let mut histories = Self::default();
-        if !learning.is_empty() {
-            insert_missing(connection, learning).await?;
-            histories.book.extend(select(connection, learning, true).await?);
+        if !keys.is_empty() {
+            histories
+                .book
+                .extend(select(connection, keys, Purpose::Assess).await?);
         }
-        let rest: BTreeSet<Key> = reading.difference(learning).cloned().collect();
-        if !rest.is_empty() {
-            histories.book.extend(select(connection, &rest, false).await?);
+        Ok(histories)
+    }
+
+    /// Reads what a batch changes, and locks it, in the order of the keys.
+    pub(crate) async fn lock(
+        connection: &mut PgConnection,
+        keys: &BTreeSet<Key>,
+    ) -> Result<Self, sqlx::Error> {
+        let mut found = select(connection, keys, Purpose::Learn).await?;
+        if found.len() < keys.len() {
+            insert_missing(connection, keys).await?;
+            found = select(connection, keys, Purpose::Learn).await?;
         }
+        let mut histories = Self::default();
+        histories.book.extend(found);
         Ok(histories)
     }
 
@@ -75,14 +88,17 @@ impl Histories {
         self.around(keys).at(Level::Lane)
     }
 
-    pub(crate) fn stayed(&mut self, keys: &Keys, stay: Stay) {
-        self.book.stayed(keys.lane(), stay);
-        self.changed.insert(keys.lane().clone());
-    }
-
-    pub(crate) fn learn(&mut self, keys: &Keys, outcome: &Outcome) {
-        self.book.learn(&keys.0, outcome);
-        self.changed.extend(keys.iter().cloned());
+    /// Learns.
+    pub(crate) fn take(&mut self, observed: &ShipmentObserved) {
+        let keys = observation::keys_of(observed);
+        if let Some(stay) = observed.stay {
+            self.book.stayed(keys.lane(), stay);
+            self.changed.insert(keys.lane().clone());
+        }
+        if let Some(outcome) = observation::outcome_of(observed) {
+            self.book.learn(&keys.0, &outcome);
+            self.changed.extend(keys.iter().cloned());
+        }
     }
 
     /// Writes what has changed.
@@ -165,10 +181,18 @@ struct Row {
     state: Option<Json<History>>,
 }
 
+/// What histories are read for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Assess,
+    /// Nobody else learns meanwhile.
+    Learn,
+}
+
 async fn select(
     connection: &mut PgConnection,
     keys: &BTreeSet<Key>,
-    lock: bool,
+    purpose: Purpose,
 ) -> Result<Vec<(Key, History)>, sqlx::Error> {
     const SELECT: &str = "SELECT row.at, histories.state
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
@@ -176,7 +200,7 @@ async fn select(
          JOIN histories USING (account_id, level, carrier, origin, destination)
          ORDER BY row.at";
     let (accounts, levels, carriers, origins, destinations) = columns(keys.iter());
-    let sql = if lock {
+    let sql = if purpose == Purpose::Learn {
         format!("{SELECT} FOR UPDATE OF histories")
     } else {
         SELECT.to_owned()

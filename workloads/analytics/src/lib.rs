@@ -1,5 +1,8 @@
-//! The analytics service: learns from arrivals how lanes do, and assesses each shipment when it is ordered and when it
-//! leaves, and tells what is out of the ordinary.
+//! The analytics service: assesses each shipment when it is ordered and when it leaves, tells what is out of the ordinary, and
+//! learns from arrivals how lanes do.
+//!
+//! Any replica assesses any shipment, by what is known. What an event teaches goes through the log to the one replica that
+//! learns for the account.
 
 mod accuracy;
 mod anomalies;
@@ -7,6 +10,9 @@ mod api;
 #[doc(hidden)]
 pub mod assess;
 mod histories;
+mod learner;
+mod metrics;
+mod observation;
 mod projector;
 #[doc(hidden)]
 pub mod request;
@@ -16,6 +22,7 @@ mod silence;
 use std::sync::Arc;
 
 use logistics_chassis::cloudevents::EventWriter;
+use logistics_chassis::consumer::{Consumer, ConsumerMetrics};
 use logistics_chassis::migrate::ServiceMigrations;
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
@@ -23,7 +30,7 @@ use logistics_chassis::{projection, relay, server};
 use logistics_schemas::Workload;
 use logistics_schemas::config::ServiceConfig;
 use logistics_schemas::grpc::logistics::analytics::v1::analytics_service_server::AnalyticsServiceServer;
-use logistics_schemas::topics;
+use logistics_schemas::topics::{ANALYTICS_ASSESSED, ANALYTICS_OBSERVED, LEARNING_GROUP_SUFFIX};
 use tonic::service::Routes;
 
 /// The tables of the schema `analytics`.
@@ -41,14 +48,34 @@ pub async fn run(
 /// Serves on a chassis that has been started.
 pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     let [created, changed] = projection::TOPICS;
-    let codec = Arc::new(
-        chassis
-            .codec(&[created, changed, topics::ANALYTICS_ASSESSED])
-            .await?,
-    );
+    let topics = [created, changed, ANALYTICS_ASSESSED, ANALYTICS_OBSERVED];
+    let codec = Arc::new(chassis.codec(&topics).await?);
     let waker = relay::start(&mut chassis);
+    let consumers = ConsumerMetrics::register(&chassis.metrics);
     let projector = projector::Assessments::new(EventWriter::new(&chassis, Arc::clone(&codec)));
-    projection::start(&mut chassis, codec, projector, waker).await?;
+    projection::start(
+        &mut chassis,
+        Arc::clone(&codec),
+        projector,
+        waker.clone(),
+        &consumers,
+    )
+    .await?;
+    let learner = learner::Learner {
+        pool: chassis.pool.clone(),
+        codec,
+        group: format!("{}{}", chassis.config.kafka.group_id, LEARNING_GROUP_SUFFIX),
+        waker,
+        metrics: metrics::LearnerMetrics::register(&chassis.metrics),
+    };
+    Consumer::of(
+        &chassis,
+        LEARNING_GROUP_SUFFIX,
+        &[ANALYTICS_OBSERVED],
+        learner,
+        &consumers,
+    )
+    .start(&mut chassis, "learning");
     let service = AnalyticsServiceServer::new(api::Api::new(chassis.pool.clone()))
         .max_decoding_message_size(server::MAX_REQUEST);
     chassis.serve(Routes::new(service)).await

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::Utc;
 use logistics_chassis::cloudevents::EventWriter;
-use logistics_chassis::codec::{EncodeError, RiskReason, ShipmentAssessed};
+use logistics_chassis::codec::{EncodeError, RiskReason, ShipmentAssessed, ShipmentObserved};
 use logistics_chassis::outbox;
 use logistics_chassis::projection::{ApplyError, Projector, Sequenced, ShipmentEvent};
 use logistics_chassis::writes::Writes;
@@ -16,7 +16,7 @@ use crate::histories::Histories;
 use crate::shipments::{self, Shipment};
 use crate::{accuracy, anomalies};
 
-/// Assesses shipments and learns from their arrivals.
+/// Assesses shipments, and tells what their events teach.
 pub(crate) struct Assessments {
     writer: EventWriter,
 }
@@ -34,6 +34,18 @@ impl Assessments {
         let id = Uuid::new_v5(&cause.event_id, b"assessed");
         cause.span.in_scope(|| self.writer.record(id, now, &event))
     }
+
+    /// The event that tells what was observed, in the same trace.
+    fn observed(
+        &self,
+        cause: &Sequenced,
+        observed: &ShipmentObserved,
+    ) -> Result<outbox::Record, EncodeError> {
+        let id = Uuid::new_v5(&cause.event_id, b"observed");
+        cause
+            .span
+            .in_scope(|| self.writer.record(id, observed.recorded_at, observed))
+    }
 }
 
 impl Projector for Assessments {
@@ -42,15 +54,18 @@ impl Projector for Assessments {
         let (mut records, mut touched) = (Vec::new(), BTreeSet::new());
         for cause in events {
             touched.insert(cause.shipment_id);
-            if desk.take(cause)
+            let taken = desk.take(cause);
+            if taken.assessed
                 && let Some(shipment) = desk.shipments.get(&cause.shipment_id)
             {
                 records.push(self.assessed(cause, shipment)?);
             }
+            if let Some(observed) = &taken.observed {
+                records.push(self.observed(cause, observed)?);
+            }
         }
         let touched: Vec<&Shipment> = touched.iter().filter_map(|id| desk.shipments.get(id)).collect();
         shipments::save(connection, &touched).await?;
-        desk.histories.save(connection).await?;
         anomalies::save(connection, &desk.anomalies).await?;
         accuracy::add(connection, &desk.accuracy).await?;
         anomalies::advance(connection, &desk.reached).await?;
@@ -67,8 +82,7 @@ async fn open(connection: &mut PgConnection, events: &[Sequenced]) -> Result<Des
         .filter(|one| matches!(one.event, ShipmentEvent::StatusChanged(_)));
     let ids: BTreeSet<Uuid> = changed.map(|one| one.shipment_id).collect();
     let shipments = shipments::load(connection, &ids.into_iter().collect::<Vec<_>>()).await?;
-    let (reading, learning) = needs(events, &shipments);
-    let histories = Histories::load(connection, &learning, &reading).await?;
+    let histories = Histories::load(connection, &needs(events, &shipments)).await?;
     Ok(Desk {
         shipments,
         histories,

@@ -41,7 +41,7 @@ impl EventWriter {
 
     /// The record of `event`, which carries on the current trace.
     pub fn record<E: Event>(&self, id: Uuid, time: DateTime<Utc>, event: &E) -> Result<Record, EncodeError> {
-        let key = event.shipment_id().to_string();
+        let key = event.key();
         let encoded = self.codec.encode(event)?;
         let mut headers: Vec<(String, Vec<u8>)> = [
             (SPEC_VERSION, CLOUD_EVENTS.to_owned()),

@@ -31,7 +31,7 @@ pub struct Journey {
 }
 
 /// A time spent in one status.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stay {
     /// The status.
     pub status: Status,

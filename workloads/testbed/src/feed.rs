@@ -37,7 +37,7 @@ impl FeedRecord {
         let header = |header: headers::Header, value: String| (header.name.to_owned(), value.into_bytes());
         Ok(Self {
             topic: E::TOPIC,
-            key: Some(event.shipment_id().to_string().into_bytes()),
+            key: Some(event.key().into_bytes()),
             value: codec.encode(event)?.bytes,
             headers: vec![
                 header(headers::ID, id.to_string()),

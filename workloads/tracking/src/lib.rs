@@ -12,6 +12,7 @@ mod view;
 
 use std::sync::Arc;
 
+use logistics_chassis::consumer::ConsumerMetrics;
 use logistics_chassis::migrate::ServiceMigrations;
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
@@ -39,7 +40,8 @@ pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     let waker = relay::start(&mut chassis);
     let kept = kept::KeptTimelines::new(chassis.cache(), &chassis.config.platform);
     let projector = projector::Timelines::new(kept.clone());
-    projection::start(&mut chassis, Arc::clone(&codec), projector, waker).await?;
+    let consumers = ConsumerMetrics::register(&chassis.metrics);
+    projection::start(&mut chassis, Arc::clone(&codec), projector, waker, &consumers).await?;
     let streams = stream::Streams::start(&mut chassis, codec);
     let reader = read::Reader::new(chassis.pool.clone(), kept);
     let api = api::Api::new(chassis.pool.clone(), reader, streams);

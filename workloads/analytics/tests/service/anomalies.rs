@@ -59,6 +59,7 @@ async fn what_is_out_of_the_ordinary_is_told() -> Result<()> {
     let usual = in_time(&usual());
     bench.feed(&usual).await?;
     bench.applied(usual.len()).await?;
+    bench.learned().await?;
     // One ten hours late, one that arrives five minutes after it left, one that moves after it was cancelled.
     let (late, fast, undead) = (
         leg(1_000, Some((0, 600))),

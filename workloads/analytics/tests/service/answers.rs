@@ -15,6 +15,7 @@ async fn an_assessment_follows_its_shipment() -> Result<()> {
     let before = in_time(&legs(120));
     bench.feed(&before).await?;
     bench.applied(before.len()).await?;
+    bench.learned().await?;
 
     let leg = Leg {
         number: 9_000,
@@ -84,6 +85,7 @@ async fn an_account_sees_its_own_and_nothing_else() -> Result<()> {
     let happenings = in_time(&legs);
     bench.feed(&happenings).await?;
     bench.applied(happenings.len()).await?;
+    bench.learned().await?;
 
     let id = legs[0].id().to_string();
     assert!(service.assessment(&bench, ACCOUNT, &id).await?.is_ok());

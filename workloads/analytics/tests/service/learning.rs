@@ -18,10 +18,13 @@ async fn two_replicas_learn_every_arrival_once() -> Result<()> {
     let flown = legs.iter().filter(|leg| leg.delays.is_some()).count();
     let (first, second) = tokio::try_join!(bench.service("a"), bench.service("b"))?;
     // As they would come: not all at once, so that what was learned is there for those that follow.
+    let mut fed = 0;
     for piece in happenings.chunks(300) {
         bench.feed(piece).await?;
+        fed += piece.len();
+        bench.applied(fed).await?;
+        bench.learned().await?;
     }
-    bench.applied(happenings.len()).await?;
 
     let accuracy = first.accuracy(&bench, ACCOUNT).await?;
     assert_eq!(accuracy.shipments, 900);
@@ -112,6 +115,7 @@ async fn a_log_that_is_read_twice_is_learned_once() -> Result<()> {
     bench.feed(&happenings).await?;
     let service = bench.service("a").await?;
     bench.applied(happenings.len()).await?;
+    bench.learned().await?;
     let accuracy = service.accuracy(&bench, ACCOUNT).await?;
     let lanes = service.lanes(&bench, ACCOUNT, 100).await?;
     service.stop().await?;

@@ -3,4 +3,5 @@
 mod anomalies;
 mod answers;
 mod learning;
+mod observations;
 mod support;

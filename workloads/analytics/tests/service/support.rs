@@ -1,11 +1,12 @@
 //! A running service, and legs to feed it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use logistics_analytics::MIGRATIONS;
-use logistics_chassis::codec::{Codec, Location, ShipmentCreated, ShipmentStatusChanged};
+use logistics_chassis::codec::{Codec, Location, ShipmentCreated, ShipmentObserved, ShipmentStatusChanged};
 use logistics_chassis::projection;
 use logistics_chassis::service::{Chassis, RunError};
 use logistics_chassis::shutdown::Shutdown;
@@ -32,7 +33,12 @@ impl Bench {
         let testbed = Testbed::start(&[&MIGRATIONS]).await?;
         let config = testbed.config(Workload::Analytics);
         let [created, changed] = projection::TOPICS;
-        let all = [created, changed, topics::ANALYTICS_ASSESSED];
+        let all = [
+            created,
+            changed,
+            topics::ANALYTICS_ASSESSED,
+            topics::ANALYTICS_OBSERVED,
+        ];
         let codec = Codec::connect(&config.schema_registry, &config.kafka.topic_prefix, &all).await?;
         Ok(Self { testbed, codec })
     }
@@ -67,6 +73,42 @@ impl Bench {
                 .sql("SELECT coalesce(sum(last_seq), 0), (SELECT count(*) FROM analytics.parked) FROM analytics.projected")
                 .await?;
             Ok((now.trim() == wanted).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until all that the applied events teach is learned.
+    pub(crate) async fn learned(&self) -> Result<()> {
+        eventually("all observations learned", || async {
+            let unsent = self.testbed.sql("SELECT count(*) FROM analytics.outbox").await?;
+            if unsent.trim() != "0" {
+                return Ok(None);
+            }
+            let mut newest: BTreeMap<Uuid, i64> = BTreeMap::new();
+            for record in self.testbed.log()?.read(&topics::ANALYTICS_OBSERVED).await? {
+                let observed: ShipmentObserved = self
+                    .codec
+                    .decode(record.payload.as_deref().unwrap_or_default())
+                    .await?;
+                let seq = newest.entry(observed.shipment_id).or_default();
+                *seq = observed.seq.max(*seq);
+            }
+            let wanted: i64 = newest.values().sum();
+            let learned = self
+                .testbed
+                .sql("SELECT coalesce(sum(seq), 0) FROM analytics.learned")
+                .await?;
+            Ok((learned.trim() == wanted.to_string()).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until the observation at this position of a shipment is learned.
+    pub(crate) async fn learned_of(&self, shipment: Uuid, seq: i64) -> Result<()> {
+        let sql = format!("SELECT seq FROM analytics.learned WHERE shipment_id = '{shipment}'");
+        eventually(&format!("{shipment} learned up to {seq}"), || async {
+            let learned = self.testbed.sql(&sql).await?;
+            Ok((learned.trim() == seq.to_string()).then_some(()))
         })
         .await
     }

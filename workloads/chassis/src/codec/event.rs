@@ -2,9 +2,11 @@
 
 #![allow(missing_docs, reason = "the documentation is that of the .avsc files")]
 
-use chrono::serde::ts_microseconds;
+use chrono::serde::{ts_microseconds, ts_microseconds_option};
 use chrono::{DateTime, Utc};
 use logistics_domain::delay::DelayReason;
+use logistics_domain::eta::Estimate;
+use logistics_domain::journey::Stay;
 use logistics_domain::status::{Classifier, Disposition, Kind, Status};
 use logistics_schemas::topics::{self, Topic};
 use serde::de::DeserializeOwned;
@@ -16,11 +18,16 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync {
     /// Where it is written.
     const TOPIC: Topic;
 
-    /// The shipment, which is the record's key.
+    /// The shipment.
     fn shipment_id(&self) -> Uuid;
 
     /// Position among the shipment's events.
     fn seq(&self) -> i64;
+
+    /// The record's key: records of one key are read in order. Default: the shipment.
+    fn key(&self) -> String {
+        self.shipment_id().to_string()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +119,35 @@ pub struct ShipmentAssessed {
     pub assessed_at: DateTime<Utc>,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arrival {
+    #[serde(with = "ts_microseconds")]
+    pub planned_departure: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    pub promised_arrival: DateTime<Utc>,
+    #[serde(with = "ts_microseconds_option")]
+    pub departed_at: Option<DateTime<Utc>>,
+    #[serde(with = "ts_microseconds")]
+    pub arrived_at: DateTime<Utc>,
+    pub at_creation: Option<Estimate>,
+    pub in_transit: Option<Estimate>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShipmentObserved {
+    #[serde(with = "uuid_text")]
+    pub shipment_id: Uuid,
+    pub seq: i64,
+    pub account_id: String,
+    pub carrier: String,
+    pub origin: String,
+    pub destination: String,
+    pub stay: Option<Stay>,
+    pub arrival: Option<Arrival>,
+    #[serde(with = "ts_microseconds")]
+    pub recorded_at: DateTime<Utc>,
+}
+
 macro_rules! event {
     ($event:ty, $topic:expr) => {
         impl Event for $event {
@@ -131,6 +167,22 @@ macro_rules! event {
 event!(ShipmentCreated, topics::SHIPMENT_CREATED);
 event!(ShipmentStatusChanged, topics::SHIPMENT_STATUS_CHANGED);
 event!(ShipmentAssessed, topics::ANALYTICS_ASSESSED);
+
+impl Event for ShipmentObserved {
+    const TOPIC: Topic = topics::ANALYTICS_OBSERVED;
+
+    fn shipment_id(&self) -> Uuid {
+        self.shipment_id
+    }
+
+    fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    fn key(&self) -> String {
+        self.account_id.clone()
+    }
+}
 
 /// Avro's `uuid` is text; serde would take 16 bytes, because Avro is no format for people.
 mod uuid_text {

@@ -17,7 +17,8 @@ pub use avro::{Codec, Encoded};
 pub use bounded::Unbounded;
 pub use errors::{DecodeError, EncodeError, StartError};
 pub use event::{
-    Event, Location, ProofOfDelivery, RiskReason, ShipmentAssessed, ShipmentCreated, ShipmentStatusChanged,
+    Arrival, Event, Location, ProofOfDelivery, RiskReason, ShipmentAssessed, ShipmentCreated,
+    ShipmentObserved, ShipmentStatusChanged,
 };
 pub use lookup::Lookup;
 pub use metrics::{CodecMetrics, Encoding};

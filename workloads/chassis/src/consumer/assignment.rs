@@ -46,39 +46,36 @@ impl Assignment {
         state.latest_epoch += 1;
         let epoch = state.latest_epoch;
         for partition in partitions.elements() {
-            state
-                .epochs
-                .insert((partition.topic().to_owned(), partition.partition()), epoch);
+            let place = (partition.topic().to_owned(), partition.partition());
+            if state.epochs.insert(place, epoch).is_none() {
+                self.metrics.assigned.inc();
+            }
         }
-        self.metrics
-            .assigned
-            .set(i64::try_from(state.epochs.len()).unwrap_or(i64::MAX));
     }
 
     fn revoke(&self, partitions: &TopicPartitionList) {
         let mut state = self.lock();
         for partition in partitions.elements() {
-            state
-                .epochs
-                .remove(&(partition.topic().to_owned(), partition.partition()));
+            let place = (partition.topic().to_owned(), partition.partition());
+            if state.epochs.remove(&place).is_some() {
+                self.metrics.assigned.dec();
+            }
+            self.metrics.forget_lag(partition.topic(), partition.partition());
         }
-        self.metrics
-            .assigned
-            .set(i64::try_from(state.epochs.len()).unwrap_or(i64::MAX));
     }
 }
 
 impl ClientContext for Assignment {
     fn stats(&self, statistics: Statistics) {
-        let partitions = statistics.topics.iter().flat_map(|(topic, state)| {
-            state
-                .partitions
-                .values()
-                .map(move |partition| (topic.as_str(), partition.partition, partition.consumer_lag))
-        });
-        self.metrics.set_lag(
-            partitions.filter(|(topic, partition, lag)| *lag >= 0 && self.epoch(topic, *partition).is_some()),
-        );
+        // Held all the while: what is revoked meanwhile is forgotten afterwards.
+        let ours = self.lock();
+        for (topic, state) in &statistics.topics {
+            for one in state.partitions.values() {
+                if one.consumer_lag >= 0 && ours.epochs.contains_key(&(topic.clone(), one.partition)) {
+                    self.metrics.set_lag(topic, one.partition, one.consumer_lag);
+                }
+            }
+        }
     }
 }
 

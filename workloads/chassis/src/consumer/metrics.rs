@@ -14,7 +14,7 @@ struct PartitionLabels {
     partition: i32,
 }
 
-/// The metrics of a consumer; clones share them.
+/// The metrics of all consumers of a process; clones share them.
 #[derive(Clone, Debug)]
 pub struct ConsumerMetrics {
     pub(super) records: Counter,
@@ -79,15 +79,19 @@ impl ConsumerMetrics {
         own
     }
 
-    /// Replaces all lags: what was revoked is no longer told of.
-    pub(super) fn set_lag<'a>(&self, partitions: impl Iterator<Item = (&'a str, i32, i64)>) {
-        self.lag.clear();
-        for (topic, partition, lag) in partitions {
-            let labels = PartitionLabels {
-                topic: topic.to_owned(),
-                partition,
-            };
-            self.lag.get_or_create(&labels).set(lag);
-        }
+    pub(super) fn set_lag(&self, topic: &str, partition: i32, lag: i64) {
+        self.lag.get_or_create(&labels(topic, partition)).set(lag);
+    }
+
+    /// What was revoked is no longer told of.
+    pub(super) fn forget_lag(&self, topic: &str, partition: i32) {
+        self.lag.remove(&labels(topic, partition));
+    }
+}
+
+fn labels(topic: &str, partition: i32) -> PartitionLabels {
+    PartitionLabels {
+        topic: topic.to_owned(),
+        partition,
     }
 }

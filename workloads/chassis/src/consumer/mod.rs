@@ -31,6 +31,7 @@ pub use record::Record;
 pub(crate) use record::header;
 
 use crate::kafka;
+use crate::service::Chassis;
 use assignment::Assignment;
 use worker::{Queue, Worker};
 
@@ -86,6 +87,32 @@ pub struct Consumer<H> {
 }
 
 impl<H: Handler> Consumer<H> {
+    /// One in the service's own group, or, with a `suffix`, in another one of the service.
+    #[must_use]
+    pub fn of(
+        chassis: &Chassis,
+        suffix: &str,
+        topics: &[Topic],
+        handler: H,
+        metrics: &ConsumerMetrics,
+    ) -> Self {
+        let mut kafka = chassis.config.kafka.clone();
+        kafka.group_id.push_str(suffix);
+        Self {
+            client_id: format!("{}/{}", chassis.process.service_name(), chassis.process.instance),
+            topics: topics.to_vec(),
+            handler,
+            metrics: metrics.clone(),
+            kafka,
+        }
+    }
+
+    /// Reads as a task of the service, until its stop is asked for.
+    pub fn start(self, chassis: &mut Chassis, task: &'static str) {
+        let stop = chassis.shutdown.requested();
+        chassis.spawn(task, async move { self.run(stop).await.map_err(Into::into) });
+    }
+
     /// Reads until `stop`, then finishes the batches under way and leaves the group.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ConsumerError> {
         let assignment = Assignment::new(self.metrics.clone());

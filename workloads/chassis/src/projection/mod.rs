@@ -28,6 +28,7 @@ use crate::errors::is_away;
 use crate::outbox::Waker;
 use crate::service::{Chassis, RunError};
 
+pub use dead_letter::send_unread;
 pub use intake::{Observed, observe};
 pub use metrics::ProjectionMetrics;
 pub use sql::{Progress, last_seqs, progress};
@@ -132,14 +133,15 @@ pub enum ProjectionError {
 
 /// Why a record can never be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Poison {
+pub struct Poison {
     class: &'static str,
     message: String,
 }
 
 impl Poison {
-    /// PostgreSQL's text cannot hold a zero byte, and a message may quote the record.
-    fn new(class: &'static str, message: &impl std::fmt::Display) -> Self {
+    /// `class` names the kind of mistake, for example `misfit`.
+    // PostgreSQL's text cannot hold a zero byte, and a message may quote the record.
+    pub fn new(class: &'static str, message: &impl std::fmt::Display) -> Self {
         let message = message
             .to_string()
             .chars()
@@ -147,6 +149,12 @@ impl Poison {
             .take(1_000)
             .collect();
         Self { class, message }
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -255,6 +263,7 @@ pub async fn start<P: Projector>(
     codec: Arc<Codec>,
     projector: P,
     waker: Waker,
+    consumers: &ConsumerMetrics,
 ) -> Result<(), RunError> {
     let kafka = chassis.config.kafka.clone();
     let metrics = ProjectionMetrics::register(&chassis.metrics);
@@ -263,17 +272,7 @@ pub async fn start<P: Projector>(
     chassis
         .serve_control(desk::routes(Arc::clone(&projection)))
         .await?;
-    let consumer = Consumer {
-        client_id: format!("{}/{}", chassis.process.service_name(), chassis.process.instance),
-        topics: TOPICS.to_vec(),
-        handler: projection,
-        metrics: ConsumerMetrics::register(&chassis.metrics),
-        kafka,
-    };
-    let stop = chassis.shutdown.requested();
-    chassis.spawn("projection", async move {
-        consumer.run(stop).await.map_err(Into::into)
-    });
+    Consumer::of(chassis, "", &TOPICS, projection, consumers).start(chassis, "projection");
     Ok(())
 }
 

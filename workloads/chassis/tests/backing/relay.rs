@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures::future::try_join_all;
-use logistics_schemas::topics::{SHIPMENT_CREATED, SHIPMENT_CREATED_DLQ, SHIPMENT_STATUS_CHANGED, Topic};
+use logistics_schemas::topics::{
+    Key, SHIPMENT_CREATED, SHIPMENT_CREATED_DLQ, SHIPMENT_STATUS_CHANGED, Topic,
+};
 use logistics_testbed::{Testbed, eventually};
 use uuid::Uuid;
 
@@ -117,6 +119,7 @@ async fn a_missing_topic_holds_up_only_its_own_records() -> Result<()> {
     const LATER: Topic = Topic {
         name: "later",
         schema: None,
+        key: Key::Shipment,
         meaning: "Of this test only.",
         writers: &[],
         readers: &[],
