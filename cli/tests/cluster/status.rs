@@ -30,7 +30,7 @@ fn ready() -> Value {
         "conditions": [
             condition("Ready", "True", "Ready", "all workloads of the release take calls"),
             condition("Degraded", "False", "AsExpected", "nothing is wrong"),
-            condition("KafkaReady", "True", "TopicsReady", "5 topics are as wanted"),
+            condition("KafkaReady", "True", "TopicsReady", "7 topics are as wanted"),
         ],
         "topics": [{"name": "shipment.created", "partitions": 6}],
         "subjects": [{"name": "shipment.created-value", "id": 3, "version": 1}],
@@ -65,7 +65,7 @@ async fn a_platform_that_is_ready_is_a_tree_of_good_marks() -> Result<()> {
         "\
 ✓ LogisticsPlatform {namespace}/acme Ready: version 0.1.0, revision a1b2c3d4; all workloads of the release take calls
 ├─ ✓ Condition Degraded AsExpected: nothing is wrong
-├─ ✓ Condition KafkaReady TopicsReady: 5 topics are as wanted
+├─ ✓ Condition KafkaReady TopicsReady: 7 topics are as wanted
 ├─ ✓ Workload shipment: 2 of 2 pods ready, version 0.1.0, at acme-shipment.{namespace}.svc:8080
 │  └─ ✓ Revision r1: takes calls
 │     └─ ✓ Deployment acme-shipment-r1: 2 of 2 ready

@@ -110,7 +110,7 @@ fn a_running_platform_is_ready() {
     assert_eq!(status.version.as_deref(), Some("0.1.0"));
     assert_eq!(status.workloads.len(), 3);
     assert_eq!(status.workloads[2].endpoint, "acme-shipment.logistics.svc:8080");
-    assert_eq!((status.topics.len(), status.subjects.len()), (5, 3));
+    assert_eq!((status.topics.len(), status.subjects.len()), (7, 4));
     assert!(
         status
             .conditions

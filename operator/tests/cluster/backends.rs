@@ -7,6 +7,7 @@ use anyhow::Result;
 use logistics_kafka_admin::{Admin, Trust};
 use logistics_operator::backend::registry::{Registry, Subject, Target};
 use logistics_operator::backend::{Backend, registry};
+use logistics_schemas::topics;
 use serde_json::json;
 
 use crate::support::{Operator, Site, eventually};
@@ -34,7 +35,7 @@ async fn topics_are_made_and_repaired_and_foreign_keys_survive() -> Result<()> {
     site.create(&site.sample().await?).await?;
     site.until("KafkaReady", "True/TopicsReady").await?;
     let status = site.platforms().get("acme").await?.status.unwrap_or_default();
-    assert_eq!(status.topics.len(), 5);
+    assert_eq!(status.topics.len(), topics::ALL.len());
     assert!(status.topics.iter().all(|topic| topic.partitions == 6));
 
     let admin = admin().await?;

@@ -1,3 +1,5 @@
+use logistics_schemas::topics;
+
 use super::{Change, Kafka, wanted};
 use crate::backend::Backend;
 use crate::fixture;
@@ -13,7 +15,7 @@ fn topics_that_fit_are_taken_over() {
 fn missing_topics_are_made_with_everything() {
     let topics = wanted(&fixture::valid());
     let plan = Kafka::plan(&topics, &super::Topics::default());
-    assert_eq!(plan.changes.len(), 5);
+    assert_eq!(plan.changes.len(), topics::ALL.len());
     let Change::Create(topic) = &plan.changes[0] else {
         panic!("{:?}", plan.changes[0])
     };
