@@ -1,5 +1,6 @@
 //! Replays a year of real flights through the models of the analytics service, and says how good they are.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -24,6 +25,9 @@ struct Arguments {
     /// Where the plot is written, as SVG.
     #[arg(long, value_name = "FILE", default_value = "docs/eta.svg")]
     plot: PathBuf,
+    /// Spreads lanes over as many owners that know nothing of each other; the service has one for each account.
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    owners: NonZeroUsize,
     /// How the figures are printed; progress goes to standard error.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -44,7 +48,7 @@ fn main() -> Result<()> {
     let legs = legs::all_legs(&data)?;
     eprintln!("• {} flight legs of 2013", legs.len());
     let start = Instant::now();
-    let flown = replay::replay(&legs);
+    let flown = replay::replay(&legs, arguments.owners);
     let seconds = start.elapsed().as_secs_f64();
     eprintln!(
         "• {} arrivals foretold and learned in {seconds:.1} s",

@@ -2,6 +2,8 @@
 //! arrives.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::num::NonZeroUsize;
 
 use chrono::{DateTime, Datelike as _, Utc};
 use dev_flights::Leg;
@@ -49,10 +51,14 @@ impl Flown {
     }
 }
 
-/// Replays legs; gives those that arrived, in the order of their arrivals.
+/// Replays legs; gives those that arrived, in the order of their arrivals. The service has one owner of what an account
+/// has learned; with more of them, lanes are spread over as many that know nothing of each other.
 #[must_use]
-pub fn replay(legs: &[Leg]) -> Vec<Flown> {
-    let mut world = World::default();
+pub fn replay(legs: &[Leg], owners: NonZeroUsize) -> Vec<Flown> {
+    let mut world = World {
+        books: vec![Book::default(); owners.get()],
+        under_way: HashMap::new(),
+    };
     in_time(legs)
         .into_iter()
         .filter_map(|step| world.take(legs, step))
@@ -75,9 +81,9 @@ struct UnderWay {
 }
 
 /// What is known at one moment.
-#[derive(Default)]
 struct World {
-    book: Book<Scope>,
+    /// By owner.
+    books: Vec<Book<Scope>>,
     under_way: HashMap<usize, UnderWay>,
 }
 
@@ -86,10 +92,12 @@ impl World {
     fn take(&mut self, legs: &[Leg], step: Step) -> Option<Flown> {
         let leg = legs.get(step.leg)?;
         let scopes = scope::of(&leg.carrier, &leg.origin, &leg.destination);
+        let owner = owner(leg, self.books.len());
+        let book = self.books.get_mut(owner)?;
         match step.what {
             What::Created => {
                 let mut journey = Journey::new(leg.planned_departure, leg.promised_arrival);
-                let assessment = journey.assess(&self.book.around(&scopes));
+                let assessment = journey.assess(&book.around(&scopes));
                 let at_creation = foretold(journey.at_creation?, &assessment);
                 let new = UnderWay {
                     journey,
@@ -101,7 +109,7 @@ impl World {
             }
             What::Departed => {
                 let one = self.under_way.get_mut(&step.leg)?;
-                let around = self.book.around(&scopes);
+                let around = book.around(&scopes);
                 if observe(&mut one.journey, Status::InTransit, step.at) == Some(Milestone::Departed) {
                     let assessment = one.journey.assess(&around);
                     one.in_transit = Some(foretold(one.journey.in_transit?, &assessment));
@@ -116,7 +124,7 @@ impl World {
                 let mut one = self.under_way.remove(&step.leg)?;
                 observe(&mut one.journey, Status::AvailableForPickup, step.at);
                 let outcome = one.journey.outcome()?;
-                self.book.learn(&scopes, &outcome);
+                book.learn(&scopes, &outcome);
                 Some(Flown {
                     leg: step.leg,
                     month: leg.local_date().month(),
@@ -129,6 +137,13 @@ impl World {
             }
         }
     }
+}
+
+fn owner(leg: &Leg, owners: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (&leg.carrier, &leg.origin, &leg.destination).hash(&mut hasher);
+    let owners = owners as u64;
+    usize::try_from(hasher.finish() % owners).unwrap_or_default()
 }
 
 fn observe(journey: &mut Journey, status: Status, at: DateTime<Utc>) -> Option<Milestone> {

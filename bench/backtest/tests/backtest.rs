@@ -1,5 +1,6 @@
 //! The real year: the models stay as good as they were, and know nothing before it happens.
 
+use std::num::NonZeroUsize;
 use std::sync::LazyLock;
 
 use bench_backtest::replay::{Flown, replay};
@@ -18,7 +19,7 @@ static LEGS: LazyLock<Vec<Leg>> = LazyLock::new(|| {
 
 #[test]
 fn every_target_is_met() {
-    let report = Report::of(LEGS.len(), &replay(&LEGS));
+    let report = Report::of(LEGS.len(), &replay(&LEGS, NonZeroUsize::MIN));
     println!("{report}");
     assert_eq!((report.legs, report.arrivals), (336_776, 327_346));
     // October to December count.
@@ -41,13 +42,13 @@ fn every_target_is_met() {
 #[test]
 fn nothing_is_known_before_it_happens() {
     let legs = &LEGS[..3_000];
-    let before = replay(legs);
+    let before = replay(legs, NonZeroUsize::MIN);
     let mut changed = 0;
     for leg in [100, 900, 1_700, 2_500] {
         let mut other = legs.to_vec();
         let known = other[leg].actual_arrival.unwrap();
         other[leg].actual_arrival = Some(known + Duration::hours(5));
-        let after = replay(&other);
+        let after = replay(&other, NonZeroUsize::MIN);
         let at_creation = |one: &Flown| one.at_creation;
         let in_transit = |one: &Flown| one.in_transit;
         for one in &before {

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use logistics_schemas::grpc::logistics::analytics::v1::analytics_service_client::AnalyticsServiceClient;
+use logistics_schemas::grpc::logistics::analytics::v1::{GetAccuracyRequest, ListLanesRequest};
 use logistics_schemas::grpc::logistics::shipment::v1::RecordEventRequest;
 use logistics_schemas::grpc::logistics::shipment::v1::shipment_service_client::ShipmentServiceClient;
 use logistics_schemas::grpc::logistics::tracking::v1::tracking_service_client::TrackingServiceClient;
@@ -122,6 +124,22 @@ impl Grpc {
             .get_projection(self.request(GetProjectionRequest {}))
             .await?;
         Ok(answer.get_ref().events)
+    }
+
+    /// Events that the analytics service has projected.
+    pub(crate) async fn assessed(&self) -> Result<i64> {
+        let answer = AnalyticsServiceClient::new(self.channel())
+            .get_accuracy(self.request(GetAccuracyRequest {}))
+            .await?;
+        Ok(answer.get_ref().events)
+    }
+
+    /// Arrivals that it has learned from.
+    pub(crate) async fn learned(&self) -> Result<i64> {
+        let answer = AnalyticsServiceClient::new(self.channel())
+            .list_lanes(self.request(ListLanesRequest { page_size: 100 }))
+            .await?;
+        Ok(answer.get_ref().lanes.iter().map(|lane| lane.arrivals).sum())
     }
 }
 

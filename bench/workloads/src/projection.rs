@@ -1,4 +1,4 @@
-//! Events that tracking projects: shipments with their whole way in the event log, projected from its beginning.
+//! Events that tracking and analytics project: shipments with their whole way in the event log, projected from its beginning.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,22 +82,29 @@ impl History {
         Ok(events.into())
     }
 
-    /// Projects all of it anew.
+    /// Projects all of it anew: by tracking, and by analytics, which also learns from it.
     pub(crate) async fn run(&self, stage: &Stage, report: &mut Report) -> Result<()> {
-        progress("projection");
+        for workload in [Workload::Tracking, Workload::Analytics] {
+            progress(format!("projection by {workload}"));
+            self.project(stage, report, workload).await?;
+        }
+        Ok(())
+    }
+
+    async fn project(&self, stage: &Stage, report: &mut Report, workload: Workload) -> Result<()> {
         let events = self.events().await?;
-        self.platform.clear_timelines().await?;
-        let mut config = self.platform.config(Workload::Tracking)?;
+        self.platform.clear_projection(workload).await?;
+        let mut config = self.platform.config(workload)?;
         config.kafka.group_id = format!("{}.{}", config.kafka.group_id, uuid::Uuid::new_v4());
-        let start = subject::service(stage, &self.platform, Workload::Tracking, &config)?;
+        let start = subject::service(stage, &self.platform, workload, &config)?;
         let client = Grpc::new(&config.grpc.listen.to_string(), self.platform.bearer.clone())?;
         let database = stage.database_cpu()?;
         let begin = Instant::now();
         let program = subject::on_core(stage, "projection", start)?;
         // While it starts it does not answer.
-        while client.projected().await.unwrap_or_default() < events {
+        while !self.done(&client, workload, events).await.unwrap_or_default() {
             if let Some(end) = program.ended() {
-                bail!("tracking ended: {end}");
+                bail!("{workload} ended: {end}");
             }
             ensure!(
                 begin.elapsed() < PATIENCE,
@@ -109,12 +116,21 @@ impl History {
         }
         let seconds = begin.elapsed().as_secs_f64();
         let Some(pid) = program.id() else {
-            bail!("tracking was killed");
+            bail!("{workload} was killed");
         };
         let cpu = cost::cpu(pid)?;
         let database = stage.database_cpu()? - database;
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
-        report.projection(events as f64, seconds, cpu, database);
+        report.projection(workload, events as f64, seconds, cpu, database);
         Ok(())
+    }
+
+    /// Whether all events are projected, and all arrivals learned.
+    async fn done(&self, client: &Grpc, workload: Workload, events: i64) -> Result<bool> {
+        if workload == Workload::Tracking {
+            return Ok(client.projected().await? >= events);
+        }
+        let arrivals = i64::try_from(self.shipments.len())?;
+        Ok(client.assessed().await? >= events && client.learned().await? >= arrivals)
     }
 }

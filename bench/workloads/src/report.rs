@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use logistics_schemas::Workload;
 use serde::Serialize;
 
 use crate::creates::{Costs, Sample};
@@ -151,20 +152,29 @@ impl Report {
         );
     }
 
-    /// Adds the projection of events.
-    pub(crate) fn projection(&mut self, events: f64, seconds: f64, cpu: f64, database: f64) {
-        let mut add = |name, unit, value| self.figure("projection", "logistics", name, unit, value);
+    /// Adds the projection of events by a service.
+    pub(crate) fn projection(
+        &mut self,
+        workload: Workload,
+        events: f64,
+        seconds: f64,
+        cpu: f64,
+        database: f64,
+    ) {
+        let mut add = |name, unit, value| self.figure("projection", workload.name(), name, unit, value);
         add("events", "", events);
         add("from start to last event", "s", seconds);
         add("events a second", "/s", events / seconds);
         add("server CPU for 1,000", "s", cpu / events * 1_000.0);
         add("database CPU for 1,000", "s", database / events * 1_000.0);
-        self.target(
-            "events projected in a CPU second of tracking",
-            10_000.0,
-            true,
-            events / cpu,
-        );
+        if workload == Workload::Tracking {
+            self.target(
+                "events projected in a CPU second of tracking",
+                10_000.0,
+                true,
+                events / cpu,
+            );
+        }
     }
 
     /// Adds the median and the 99th percentile of the way from a create to its event in the timeline, in milliseconds.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use dev_rig::cost;
 use logistics_schemas::Workload;
 use logistics_schemas::config::ServiceConfig;
-use logistics_schemas::topics::SHIPMENT_CREATED;
+use logistics_schemas::topics::{ANALYTICS_OBSERVED, SHIPMENT_CREATED, Topic};
 use logistics_testbed::{Testbed, eventually};
 use tonic::metadata::{Ascii, MetadataValue};
 
@@ -120,10 +120,36 @@ impl Platform {
         .await
     }
 
-    /// Forgets all that tracking has projected.
-    pub(crate) async fn clear_timelines(&self) -> Result<()> {
-        self.clear("tracking", &["shipments", "timeline", "projected", "parked"])
-            .await
+    /// Forgets all that a service has projected.
+    pub(crate) async fn clear_projection(&self, workload: Workload) -> Result<()> {
+        let own: &[&str] = match workload {
+            Workload::Analytics => &[
+                "histories",
+                "learned",
+                "accuracy",
+                "anomalies",
+                "watermarks",
+                "outbox",
+            ],
+            _ => &["timeline"],
+        };
+        let all = [&["shipments", "projected", "parked"], own].concat();
+        self.clear(workload.name(), &all).await?;
+        if workload == Workload::Analytics {
+            self.empty(&ANALYTICS_OBSERVED).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a topic anew.
+    async fn empty(&self, topic: &Topic) -> Result<()> {
+        let log = self.testbed.log()?;
+        log.delete(topic).await?;
+        // The cluster refuses it until the former one is gone.
+        eventually("the topic is made anew", || async {
+            Ok(log.create(&[*topic], logistics_testbed::PARTITIONS).await.ok())
+        })
+        .await
     }
 
     async fn clear(&self, schema: &str, tables: &[&str]) -> Result<()> {

@@ -28,11 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) async fn run(stage: &Stage, platform: &Platform, plan: Plan, report: &mut Report) -> Result<()> {
     progress("create to visible: logistics");
     platform.clear_shipments().await?;
-    platform.clear_timelines().await?;
+    platform.clear_projection(Workload::Tracking).await?;
     let ours = services(stage, platform, plan.load).await?;
     progress("create to visible: a bare loop");
     platform.clear_shipments().await?;
-    platform.clear_timelines().await?;
+    platform.clear_projection(Workload::Tracking).await?;
     let bare = chain::measure(stage, platform, plan.load).await?;
     report.visible(
         [percentile(&ours, 50), percentile(&ours, 99)],
