@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::dead_letter::{self, Letter};
 use super::intake::{self, Intake, Read};
 use super::plan::{Candidate, Plan, Source, plan, plan_without_last_seq};
-use super::sql::{self, Held, Parking};
+use super::sql::{self, Held, Locked, Parking};
 use super::{Failure, Head, Place, Poison, Projection, ProjectionError, Projector, Sequenced};
 use crate::{broken, outbox};
 
@@ -40,8 +40,13 @@ pub(super) struct Batch<'a, P> {
 impl<P: Projector> Batch<'_, P> {
     pub(super) async fn run(&self, connection: &mut PgConnection) -> Result<Done, Failure> {
         let shipments: Vec<Uuid> = self.intake.by_shipment.keys().copied().collect();
-        let last_seqs = sql::lock(connection, &shipments).await?;
-        let held = sql::held(connection, &shipments).await?;
+        let created: Vec<Uuid> = shipments
+            .iter()
+            .copied()
+            .filter(|id| self.is_created(*id))
+            .collect();
+        let Locked { last_seqs, known } = sql::lock(connection, &shipments, &created).await?;
+        let held = sql::held(connection, &known).await?;
 
         let mut plans: Vec<(Uuid, Plan)> = Vec::with_capacity(shipments.len());
         for shipment in &shipments {
@@ -83,6 +88,15 @@ impl<P: Projector> Batch<'_, P> {
             counts,
             heads: heads.collect(),
         })
+    }
+
+    /// Whether the shipment's first event is among them.
+    fn is_created(&self, shipment: Uuid) -> bool {
+        let first = |index: &usize| matches!(&self.intake.read[*index], Read::Event(event) if event.seq == 1);
+        self.intake
+            .by_shipment
+            .get(&shipment)
+            .is_some_and(|indexes| indexes.iter().any(first))
     }
 
     fn came(&self, shipment: Uuid) -> Vec<Candidate> {

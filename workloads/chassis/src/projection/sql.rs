@@ -49,25 +49,69 @@ pub(super) struct ParkedRecord {
     pub(super) headers: Value,
 }
 
-/// Locks the shipments' rows, in one order for all who do so, and gives what is applied of each.
+/// Shipments whose rows are locked.
+#[derive(Debug, Default)]
+pub(super) struct Locked {
+    /// What is applied of each.
+    pub(super) last_seqs: HashMap<Uuid, i64>,
+    /// Those that were known before: of the others nothing can be parked.
+    pub(super) known: Vec<Uuid>,
+}
+
+/// Locks the shipments' rows, in one order for all who do so. `new` are those that most likely have none yet.
 pub(super) async fn lock(
     connection: &mut PgConnection,
     sorted: &[Uuid],
-) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
-    sqlx::query(
+    new: &[Uuid],
+) -> Result<Locked, sqlx::Error> {
+    let mut last_seqs: HashMap<Uuid, i64> = insert_missing(connection, new)
+        .await?
+        .into_iter()
+        .map(|shipment| (shipment, 0))
+        .collect();
+    let mut known: Vec<Uuid> = sorted
+        .iter()
+        .filter(|shipment| !last_seqs.contains_key(*shipment))
+        .copied()
+        .collect();
+    last_seqs.extend(lock_known(connection, &known).await?);
+    // Of those whose creation is yet to come.
+    let unknown: Vec<Uuid> = known
+        .extract_if(.., |shipment| !last_seqs.contains_key(shipment))
+        .collect();
+    if !unknown.is_empty() {
+        insert_missing(connection, &unknown).await?;
+        // Somebody else may have been quicker.
+        last_seqs.extend(lock_known(connection, &unknown).await?);
+        known.extend(unknown);
+    }
+    Ok(Locked { last_seqs, known })
+}
+
+/// Gives those that had no row.
+async fn insert_missing(connection: &mut PgConnection, sorted: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    if sorted.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar(
         "INSERT INTO projected (shipment_id) SELECT id FROM unnest($1::uuid[]) AS row (id) ORDER BY id
-         ON CONFLICT DO NOTHING",
+         ON CONFLICT DO NOTHING RETURNING shipment_id",
     )
     .bind(sorted)
-    .execute(&mut *connection)
-    .await?;
-    let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+    .fetch_all(connection)
+    .await
+}
+
+async fn lock_known(connection: &mut PgConnection, sorted: &[Uuid]) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
+    if sorted.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(
         "SELECT shipment_id, last_seq FROM projected WHERE shipment_id = ANY ($1) ORDER BY shipment_id FOR UPDATE",
     )
     .bind(sorted)
     .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().collect())
+    .await
 }
 
 /// What is parked of the shipments.
@@ -75,6 +119,9 @@ pub(super) async fn held(
     connection: &mut PgConnection,
     shipments: &[Uuid],
 ) -> Result<HashMap<Uuid, Vec<Held>>, sqlx::Error> {
+    if shipments.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows: Vec<(Uuid, i64, bool)> = sqlx::query_as(
         "SELECT shipment_id, seq, poison_class IS NOT NULL FROM parked
          WHERE shipment_id = ANY ($1) AND seq IS NOT NULL ORDER BY shipment_id, seq",

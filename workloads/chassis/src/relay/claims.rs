@@ -28,6 +28,10 @@ impl Claims {
         let class: i32 = sqlx::query_scalar("SELECT hashtext('outbox of ' || current_schema())")
             .fetch_one(&mut connection)
             .await?;
+        // Of this session: see `forget`.
+        sqlx::query("SET synchronous_commit = off")
+            .execute(&mut connection)
+            .await?;
         sqlx::query("SELECT pg_advisory_lock_shared($1, $2)")
             .bind(class)
             .bind(MEMBER)
@@ -94,6 +98,16 @@ impl Claims {
             self.owned.extend(taken);
         }
         Ok(())
+    }
+
+    /// Deletes rows that the log has. It does not wait for the disk: should the server crash, the rows are back and are sent
+    /// again, and requests that commit meanwhile do not queue behind it.
+    pub(super) async fn forget(&mut self, positions: Vec<i64>) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM outbox WHERE position = ANY ($1)")
+            .bind(positions)
+            .execute(&mut self.connection)
+            .await
+            .map(drop)
     }
 
     /// Ends the session: others can have the shards at once.

@@ -203,7 +203,7 @@ impl Relay {
             return Ok(false);
         }
         let Outcome { sent, unsent, error } = send::send(&session.producer, &rows).await;
-        self.forget(&rows, &sent).await?;
+        self.forget(&mut session.claims, &rows, &sent).await?;
         for at in sent {
             session.pauses.sent(rows[at].shard);
         }
@@ -226,14 +226,12 @@ impl Relay {
     }
 
     /// Deletes what the log has.
-    async fn forget(&self, rows: &[Row], sent: &[usize]) -> Result<(), sqlx::Error> {
+    async fn forget(&self, claims: &mut Claims, rows: &[Row], sent: &[usize]) -> Result<(), sqlx::Error> {
         if sent.is_empty() {
             return Ok(());
         }
-        let positions: Vec<i64> = sent.iter().map(|at| rows[*at].position).collect();
-        sqlx::query("DELETE FROM outbox WHERE position = ANY ($1)")
-            .bind(positions)
-            .execute(&self.pool)
+        claims
+            .forget(sent.iter().map(|at| rows[*at].position).collect())
             .await?;
         for at in sent {
             self.metrics.sent(&rows[*at].topic);
