@@ -1,0 +1,65 @@
+//! An event of a writer with our own schema is read straight, of any other by way of a value: neither takes what the other refuses.
+
+use logistics_domain::delay::DelayReason;
+use logistics_domain::status::Status;
+use uuid::Uuid;
+
+use super::{assessed, changed, created, own, place, topics};
+use crate::codec::datum::Unreadable;
+use crate::codec::{Event, ProofOfDelivery, ShipmentCreated, ShipmentStatusChanged};
+
+#[test]
+fn a_cut_datum_is_an_error_at_every_length() {
+    let own = own(topics::SHIPMENT_CREATED);
+    let datum = own.encode(&created()).unwrap();
+    for writer in [own.schema, &own.schema.clone()] {
+        for length in 0..datum.len() {
+            let cut = own.decode::<ShipmentCreated>(writer, &datum[..length]);
+            assert!(matches!(cut, Err(Unreadable::CutOff)), "{length} bytes: {cut:?}");
+        }
+        let longer = [datum.as_slice(), &[0; 3]].concat();
+        let longer = own.decode::<ShipmentCreated>(writer, &longer);
+        assert!(matches!(longer, Err(Unreadable::Trailing(3))), "{longer:?}");
+    }
+}
+
+/// Whatever somebody else has put into the bytes: straight or by way of a value, an event is the same, or none either.
+#[test]
+fn both_ways_read_the_same_of_bytes_that_were_changed() {
+    both_ways(&created());
+    both_ways(&assessed());
+    both_ways(&ShipmentStatusChanged {
+        retracts: Some(Uuid::from_u128(9)),
+        delay: Some(DelayReason::Weather),
+        proof: Some(ProofOfDelivery::default()),
+        ..changed(Status::PickedUp, Some(place("ORD")))
+    });
+}
+
+fn both_ways<E: Event>(event: &E) {
+    let own = own(E::TOPIC);
+    let other = own.schema.clone();
+    let right = own.encode(event).unwrap();
+    let (mut taken, mut refused) = (0, 0);
+    for place in 0..right.len() {
+        for byte in [0, 1, 2, 3, 4, 0x3f, 0x7e, 0x7f, 0x80, 0xff] {
+            let mut bytes = right.clone();
+            bytes[place] = byte;
+            let straight = own.decode::<E>(own.schema, &bytes);
+            let resolved = own.decode::<E>(&other, &bytes);
+            match (&straight, &resolved) {
+                (Ok(straight), Ok(resolved)) => {
+                    assert_eq!(own.encode(straight).unwrap(), own.encode(resolved).unwrap());
+                    taken += 1;
+                }
+                (Err(_), Err(_)) => refused += 1,
+                _ => panic!(
+                    "byte {place} is {byte:#04x}: {:?}, {:?}",
+                    straight.err(),
+                    resolved.err()
+                ),
+            }
+        }
+    }
+    assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
+}
