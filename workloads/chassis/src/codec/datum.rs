@@ -22,8 +22,8 @@ pub(super) enum Unreadable {
     Misfit(Box<Error>),
 }
 
-/// One of our own schemas, with all that can be known before there is an event: to find its names out each time takes half of
-/// the time that an event takes.
+/// One of our own schemas, with all that can be known before there is an event: to look its names up for each event takes up
+/// to half of the time that the event takes.
 pub(super) struct Prepared {
     pub(super) schema: &'static Schema,
     writer: GenericDatumWriter<'static>,

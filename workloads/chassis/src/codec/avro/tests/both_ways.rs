@@ -4,7 +4,7 @@ use logistics_domain::delay::DelayReason;
 use logistics_domain::status::Status;
 use uuid::Uuid;
 
-use super::{assessed, changed, created, own, place, topics};
+use super::{Codec, assessed, changed, created, own, place, topics};
 use crate::codec::datum::Unreadable;
 use crate::codec::{Event, ProofOfDelivery, ShipmentCreated, ShipmentStatusChanged};
 
@@ -62,4 +62,22 @@ fn both_ways<E: Event>(event: &E) {
         }
     }
     assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
+}
+
+/// Else nothing would be wrong, and everything slow.
+#[tokio::test]
+async fn only_the_very_schema_that_is_our_own_is_read_straight() {
+    let text = topics::SHIPMENT_CREATED.schema.unwrap();
+    let reworded = text.replace("IATA code.", "An IATA code.");
+    assert_ne!(reworded, text);
+    let codec = Codec::offline(&[topics::SHIPMENT_CREATED], &[(1, text), (2, &reworded)]).unwrap();
+    let own = own(topics::SHIPMENT_CREATED).schema;
+    for (id, straight) in [(1, true), (2, false)] {
+        let writer = codec.writer(id).await.unwrap();
+        assert_eq!(
+            std::ptr::eq(&raw const *writer.schema, own),
+            straight,
+            "schema {id}"
+        );
+    }
 }
