@@ -1,12 +1,58 @@
 //! An event of a writer with our own schema is read straight, of any other by way of a value: neither takes what the other refuses.
 
 use logistics_domain::delay::DelayReason;
+use logistics_domain::eta::Estimate;
+use logistics_domain::journey::Stay;
 use logistics_domain::status::Status;
 use uuid::Uuid;
 
-use super::{Codec, assessed, changed, created, own, place, topics};
+use super::{Codec, assessed, at, changed, created, own, place, round_trip, topics};
 use crate::codec::datum::Unreadable;
-use crate::codec::{Event, ProofOfDelivery, ShipmentCreated, ShipmentStatusChanged};
+use crate::codec::{
+    Arrival, Event, ProofOfDelivery, ShipmentCreated, ShipmentObserved, ShipmentStatusChanged,
+};
+
+fn observed() -> ShipmentObserved {
+    let estimate = Estimate {
+        delay: 12.5,
+        low: -3.0,
+        high: 40.0,
+    };
+    ShipmentObserved {
+        shipment_id: Uuid::max(),
+        seq: 5,
+        account_id: "acct-1".into(),
+        carrier: "UA".into(),
+        origin: "EWR".into(),
+        destination: "IAH".into(),
+        stay: Some(Stay {
+            status: Status::InTransit,
+            minutes: 187.0,
+        }),
+        arrival: Some(Arrival {
+            planned_departure: at(1),
+            promised_arrival: at(7),
+            departed_at: Some(at(2)),
+            arrived_at: at(9),
+            at_creation: Some(estimate),
+            in_transit: None,
+        }),
+        recorded_at: at(11),
+    }
+}
+
+/// Straight, a record is refused whose name is not the type's.
+#[test]
+fn an_observation_is_read_as_it_was_written() {
+    for (stay, arrival) in [(true, true), (true, false), (false, true), (false, false)] {
+        let event = ShipmentObserved {
+            stay: observed().stay.filter(|_| stay),
+            arrival: observed().arrival.filter(|_| arrival),
+            ..observed()
+        };
+        assert_eq!(round_trip(&event), event);
+    }
+}
 
 #[test]
 fn a_cut_datum_is_an_error_at_every_length() {
@@ -28,6 +74,7 @@ fn a_cut_datum_is_an_error_at_every_length() {
 fn both_ways_read_the_same_of_bytes_that_were_changed() {
     both_ways(&created());
     both_ways(&assessed());
+    both_ways(&observed());
     both_ways(&ShipmentStatusChanged {
         retracts: Some(Uuid::from_u128(9)),
         delay: Some(DelayReason::Weather),
