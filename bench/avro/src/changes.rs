@@ -1,43 +1,15 @@
-//! Every change of a schema that the rule for our contracts allows (BACKWARD: readers of today, writers of before), and what
-//! each crate makes of it.
+//! Every change of a schema that the rule for our contracts allows (BACKWARD: readers of today, writers of before).
 
-use anyhow::{Context as _, Result, ensure};
-use apache_avro::Schema;
-use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use apache_avro::types::Value;
-use apache_avro::writer::datum::GenericDatumWriter;
-use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::readers::{Kind, Place, Probe, READERS};
+use crate::readers::{Kind, Place, Probe};
 
 /// What the registry would allow and we do not: `schemas/tests/avro_compatibility.rs` finds every alias.
-const RENAMED: &str = "field renamed, alias (not allowed here)";
-
-/// What one change comes to.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Judgement {
-    /// What was changed.
-    pub(crate) change: &'static str,
-    /// What each of [`READERS`] makes of it.
-    pub(crate) verdicts: Vec<Verdict>,
-}
-
-/// What a crate makes of what another release has written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Verdict {
-    /// It reads what is right.
-    Right,
-    /// It says that it cannot.
-    Refused,
-    /// It reads something else, and does not say so.
-    Wrong,
-}
+pub(crate) const RENAMED: &str = "field renamed, alias (not allowed here)";
 
 /// The reader's schema: a record with all that our own have.
-fn reader() -> Json {
+pub(crate) fn reader() -> Json {
     json!({"type": "record", "name": "Probe", "namespace": "bench", "fields": [
         {"name": "id", "type": "string"},
         {"name": "seq", "type": "long", "default": 7},
@@ -92,14 +64,14 @@ fn read() -> Probe {
     }
 }
 
-type Fields = Vec<(String, Value)>;
+pub(crate) type Fields = Vec<(String, Value)>;
 
 /// A writer of before, and what is to be read of it.
-struct Change {
-    name: &'static str,
-    schema: Json,
-    value: Fields,
-    right: Probe,
+pub(crate) struct Change {
+    pub(crate) name: &'static str,
+    pub(crate) schema: Json,
+    pub(crate) value: Fields,
+    pub(crate) right: Probe,
 }
 
 fn change(name: &'static str, change: impl FnOnce(&mut Vec<Json>, &mut Fields, &mut Probe)) -> Change {
@@ -136,7 +108,8 @@ fn retyped(name: &'static str, field: &'static str, kind: &Json, as_written: &Va
     })
 }
 
-fn changes() -> Vec<Change> {
+/// All of them.
+pub(crate) fn all() -> Vec<Change> {
     let text = |text: &str| Value::String(text.to_owned());
     let symbols = |symbols: [&str; 3]| json!({"type": "enum", "name": "Kind", "symbols": symbols});
     vec![
@@ -235,56 +208,4 @@ fn changes() -> Vec<Change> {
             right.kind = Kind::Scan;
         }),
     ]
-}
-
-/// Lets every reader read what every writer of before has written; and what was cut off somewhere, which nobody may take.
-pub(crate) fn judge() -> Result<Vec<Judgement>> {
-    let today = reader().to_string();
-    let mut judgements = Vec::new();
-    let mut cut = vec![Verdict::Right; READERS.len()];
-    for change in changes() {
-        let schema: &'static str = Box::leak(change.schema.to_string().into());
-        let writer = Schema::parse_str(schema).with_context(|| change.name)?;
-        let verdict = SchemaCompatibility::can_read(&writer, &Schema::parse_str(&today)?);
-        ensure!(
-            matches!(verdict, Ok(Compatibility::Full)),
-            "{}: the rule does not allow it: {verdict:?}",
-            change.name
-        );
-        let datum = GenericDatumWriter::builder(&writer)
-            .build()?
-            .write_value_to_vec(Value::Record(change.value))
-            .with_context(|| change.name)?;
-        let mut verdicts = Vec::new();
-        for (reader, cut) in READERS.iter().zip(&mut cut) {
-            verdicts.push(match (reader.read)(schema, &today, &datum) {
-                Ok(read) if read == change.right => Verdict::Right,
-                Ok(_) => Verdict::Wrong,
-                Err(_) => Verdict::Refused,
-            });
-            if (0..datum.len()).any(|length| (reader.read)(schema, &today, &datum[..length]).is_ok()) {
-                *cut = Verdict::Wrong;
-            }
-        }
-        judgements.push(Judgement {
-            change: change.name,
-            verdicts,
-        });
-    }
-    judgements.push(Judgement {
-        change: "a value that was cut off is refused",
-        verdicts: cut,
-    });
-    for Judgement { change, verdicts } in &judgements {
-        ensure!(
-            verdicts.first() == Some(&Verdict::Right) || *change == RENAMED,
-            "{change}: the services do not read it rightly"
-        );
-    }
-    let same = judgements.first().and_then(|none| none.verdicts.get(1));
-    ensure!(
-        same == Some(&Verdict::Right),
-        "the services do not read what they have written"
-    );
-    Ok(judgements)
 }

@@ -23,7 +23,21 @@ pub(crate) struct Cost {
     /// By what.
     pub(crate) by: &'static str,
     /// The figures, or why there are none.
-    pub(crate) measured: Result<Figures, String>,
+    #[serde(flatten)]
+    pub(crate) outcome: Outcome,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Outcome {
+    /// It can be done.
+    Measured(Figures),
+    /// It cannot.
+    Impossible {
+        /// Why not.
+        no: String,
+    },
 }
 
 /// The figures of all runs.
@@ -78,20 +92,20 @@ pub(crate) fn measure(runs: u32) -> Result<Vec<Cost>> {
             .position(|one| one.task == subject.task)
             .and_then(|first| times.get(first))
             .context("a task without a first subject")?;
-        let measured = match &subject.work {
+        let outcome = match &subject.work {
             Ok(_) => {
                 let ratios = own.iter().zip(first).map(|(own, first)| own / first);
-                Ok(Figures {
+                Outcome::Measured(Figures {
                     nanoseconds: Spread::of(own.clone()).context("no run")?,
                     ratio: Spread::of(ratios.collect()).context("no run")?,
                 })
             }
-            Err(reason) => Err(reason.clone()),
+            Err(reason) => Outcome::Impossible { no: reason.clone() },
         };
         costs.push(Cost {
             task: subject.task.clone(),
             by: subject.by,
-            measured,
+            outcome,
         });
     }
     Ok(costs)

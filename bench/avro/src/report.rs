@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::changes::{Judgement, Verdict};
-use crate::cost::{Cost, Spread};
+use crate::cost::{Cost, Outcome, Spread};
+use crate::judge::{Judgement, Verdict};
 use crate::readers::READERS;
 
 #[derive(Clone, Debug, Serialize)]
@@ -20,8 +20,8 @@ impl fmt::Display for Report {
         let names = row(&mut READERS.iter().map(|reader| reader.name));
         writeln!(f, "| change of the schema | {names} |")?;
         writeln!(f, "|---|{}", "---|".repeat(READERS.len()))?;
-        for Judgement { change, verdicts } in &self.changes {
-            let marks = row(&mut verdicts.iter().map(|verdict| match verdict {
+        for Judgement { change, crates } in &self.changes {
+            let marks = row(&mut crates.iter().map(|given| match given.verdict {
                 Verdict::Right => "yes",
                 Verdict::Refused => "no: refused",
                 Verdict::Wrong => "**no: wrong**",
@@ -34,9 +34,9 @@ impl fmt::Display for Report {
             f,
             "\n| task | by | nanoseconds | of the first |\n|---|---|---|---|"
         )?;
-        for Cost { task, by, measured } in &self.costs {
-            match measured {
-                Ok(figures) => {
+        for Cost { task, by, outcome } in &self.costs {
+            match outcome {
+                Outcome::Measured(figures) => {
                     let Spread {
                         lowest,
                         median,
@@ -50,7 +50,7 @@ impl fmt::Display for Report {
                     } = figures.ratio;
                     writeln!(f, "| {median:.2} ({lowest:.2}–{highest:.2}) |")?;
                 }
-                Err(reason) => writeln!(f, "| {task} | {by} | no: {reason} | |")?,
+                Outcome::Impossible { no } => writeln!(f, "| {task} | {by} | no: {no} | |")?,
             }
         }
         Ok(())
