@@ -12,7 +12,7 @@ export DEMO_ARGS
 export FAULTS_ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak faults fuzz bench bench-operator backtest judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
+.PHONY: help demo test soak faults fuzz bench bench-operator bench-avro backtest judges contracts baseline cluster cluster-down kubeconfig images cli lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench: ## Measure the workloads next to peers of the same job (BENCH_ARGS='--run
 bench-operator: ## Measure the operator with 1,000 platforms next to its peers (BENCH_ARGS='--platforms 50 --no-peers')
 	@cargo build --quiet --release --package logistics-operator --bin logistics-operator
 	@cargo run --quiet --release --package bench-operator -- $(BENCH_ARGS)
+
+bench-avro: ## Compare the crates that could read and write our events: right, and at what cost? (BENCH_ARGS='--runs 5 -o json')
+	@cargo run --quiet --release --manifest-path bench/avro/Cargo.toml --target-dir target -- $(BENCH_ARGS)
 
 backtest: ## Replay a year of real flights through the models of analytics: how good are they? (BACKTEST_ARGS='-o json')
 	@cargo run --quiet --release --package bench-backtest -- $(BACKTEST_ARGS)

@@ -8,6 +8,9 @@ dev() { cargo run --quiet --package dev-cluster -- "$@"; }
 dev/prerequisites.sh
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --quiet -- --deny warnings
+# On its own, for the licences of what it compares.
+cargo fmt --manifest-path bench/avro/Cargo.toml --check
+cargo clippy --manifest-path bench/avro/Cargo.toml --target-dir target --all-targets --quiet -- --deny warnings
 git ls-files -z '*.sh' '.ci/run' | xargs -0 shellcheck
 deny=$(dev path cargo-deny)
 "$deny" --log-level error check bans licenses sources

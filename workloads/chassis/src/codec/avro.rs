@@ -3,6 +3,7 @@
 //! Without an id of its schema, an event is written as JSON: the log goes on while a registry is away that was never
 //! asked before. Readers take both at any time.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,7 +13,7 @@ use logistics_schemas::topics::Topic;
 use sqlx::PgPool;
 
 use super::bounded;
-use super::datum::{Datum, decode_datum, encode_datum};
+use super::datum::{self, Prepared, Unreadable};
 use super::errors::{DecodeError, EncodeError, StartError};
 use super::event::Event;
 use super::lookup::{self, Lookup};
@@ -50,7 +51,7 @@ pub struct Codec {
 pub(super) struct Own {
     pub(super) subject: String,
     pub(super) text: &'static str,
-    schema: Arc<Schema>,
+    avro: &'static Prepared,
     id: RwLock<Option<u32>>,
 }
 
@@ -64,7 +65,8 @@ impl Own {
 #[derive(Debug)]
 struct Writer {
     text: String,
-    schema: Arc<Schema>,
+    /// Borrowed where it is one of our own.
+    schema: Cow<'static, Schema>,
 }
 
 impl Writer {
@@ -75,8 +77,10 @@ impl Writer {
             source: Box::new(source),
         })?;
         bounded::check(&schema).map_err(|source| DecodeError::Unbounded { id, source })?;
-        let schema = Arc::new(schema);
-        Ok(Arc::new(Self { text, schema }))
+        Ok(Arc::new(Self {
+            text,
+            schema: Cow::Owned(schema),
+        }))
     }
 }
 
@@ -149,14 +153,14 @@ impl Codec {
             let (Some(text), Some(subject)) = (topic.schema, topic.subject(topic_prefix)) else {
                 continue;
             };
-            let schema = Schema::parse_str(text).map_err(|source| StartError::Schema {
+            let avro = Prepared::of(text).map_err(|source| StartError::Schema {
                 topic: topic.name,
                 source: Box::new(source),
             })?;
             let schema = Own {
                 subject,
                 text,
-                schema: Arc::new(schema),
+                avro,
                 id: RwLock::default(),
             };
             own.insert(topic.name, Arc::new(schema));
@@ -202,7 +206,7 @@ impl Codec {
         }
         let writer = Writer {
             text: own.text.to_owned(),
-            schema: Arc::clone(&own.schema),
+            schema: Cow::Borrowed(own.avro.schema),
         };
         self.remember(id, Arc::new(writer));
     }
@@ -220,7 +224,7 @@ impl Codec {
         let own = self.topics.get(topic).ok_or(EncodeError::UnknownTopic(topic))?;
         let encoded = match own.id().filter(|_| !self.json) {
             Some(id) => {
-                let datum = encode_datum(&own.schema, event).map_err(|source| EncodeError::Avro {
+                let datum = own.avro.encode(event).map_err(|source| EncodeError::Avro {
                     topic,
                     source: Box::new(source),
                 })?;
@@ -259,23 +263,19 @@ impl Codec {
     }
 
     fn read<E: Event>(&self, id: u32, writer: &Writer, datum: &[u8]) -> Result<E, DecodeError> {
-        let own = self.topics.get(E::TOPIC.name);
-        let reader = own.map_or(&writer.schema, |own| &own.schema);
-        let mut datum = Datum::new(datum);
-        let event = decode_datum(&writer.schema, reader, &mut datum);
-        // Said first: what is missing may have been taken for null, and then be wrong or not.
-        if datum.cut_off {
-            return Err(DecodeError::CutOff { id });
-        }
-        let event = event.map_err(|source| DecodeError::Avro {
-            id,
-            topic: E::TOPIC.name,
-            source: Box::new(source),
-        })?;
-        match datum.rest.len() {
-            0 => Ok(event),
-            left => Err(DecodeError::TrailingBytes { id, left }),
-        }
+        let event = match self.topics.get(E::TOPIC.name) {
+            Some(own) => own.avro.decode(&writer.schema, datum),
+            None => datum::resolved(&writer.schema, &writer.schema, datum),
+        };
+        event.map_err(|error| match error {
+            Unreadable::CutOff => DecodeError::CutOff { id },
+            Unreadable::Trailing(left) => DecodeError::TrailingBytes { id, left },
+            Unreadable::Misfit(source) => DecodeError::Avro {
+                id,
+                topic: E::TOPIC.name,
+                source,
+            },
+        })
     }
 
     async fn writer(&self, id: u32) -> Result<Arc<Writer>, DecodeError> {
