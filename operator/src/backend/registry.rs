@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use logistics_kafka_admin::Trust;
+use logistics_kafka_admin::{Credentials, Trust};
 use logistics_schemas::topics;
 use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
@@ -126,6 +126,8 @@ pub struct Target {
     pub url: String,
     /// How it is verified.
     pub trust: Trust,
+    /// Who asks; `None` for a registry that asks nobody.
+    pub credentials: Option<Credentials>,
 }
 
 /// A registry's HTTP interface.
@@ -143,6 +145,7 @@ pub trait Http: Send + Sync {
 struct HttpClient {
     http: Client,
     url: String,
+    credentials: Option<Credentials>,
 }
 
 /// An open connection to a registry.
@@ -208,8 +211,11 @@ impl HttpClient {
             builder = builder.tls_certs_only(authorities);
         }
         let http = builder.build().map_err(|error| fail(chain(&error)))?;
-        let url = target.url.clone();
-        Ok(Self { http, url })
+        Ok(Self {
+            http,
+            url: target.url.clone(),
+            credentials: target.credentials.clone(),
+        })
     }
 }
 
@@ -225,6 +231,9 @@ impl Http for HttpClient {
             .http
             .request(method, &url)
             .header("accept", "application/vnd.schemaregistry.v1+json");
+        if let Some(Credentials { username, password }) = &self.credentials {
+            request = request.basic_auth(username, Some(password));
+        }
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -432,9 +441,23 @@ fn not_found(status: StatusCode, body: &[u8]) -> Option<i64> {
 }
 
 fn refused(path: &str, status: StatusCode, body: &[u8]) -> BackendError {
+    let (reason, remedy) = match status {
+        StatusCode::UNAUTHORIZED => (
+            Reason::AuthenticationFailed,
+            "; correct spec.schemaRegistry.credentials, or the user in the Secret that it names: both are tried again by \
+             themselves",
+        ),
+        _ => (Reason::Refused, ""),
+    };
+    let said = text(body);
+    let said = if said.is_empty() {
+        said
+    } else {
+        format!(": {said}")
+    };
     BackendError {
-        reason: Reason::Refused,
-        message: format!("{path}: the registry answered {status}: {}", text(body)),
+        reason,
+        message: format!("{path}: the registry answered {status}{said}{remedy}"),
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use logistics_schemas::Workload;
 use logistics_schemas::config::{
-    Cache, Database, LogLevel, MigrateConfig, ServiceConfig, Streams, Tls, TlsMode,
+    Cache, Database, Kafka, LogLevel, MigrateConfig, SaslMechanism, SchemaRegistry, ServiceConfig, Streams,
+    Tls, TlsMode,
 };
 use serde::de::DeserializeOwned;
 
@@ -170,7 +171,8 @@ fn check_service(config: &ServiceConfig, workload: Workload) -> Result<(), Confi
         return Err(invalid("kafka.groupId", "", "must name the consumer group"));
     }
     check_tls("kafka.tls", &config.kafka.tls)?;
-    check_registry(&config.schema_registry.url, &config.schema_registry.tls)?;
+    check_sasl(&config.kafka)?;
+    check_registry(&config.schema_registry)?;
     for (field, value) in [
         ("auth.issuer", &config.auth.issuer),
         ("auth.audience", &config.auth.audience),
@@ -225,7 +227,31 @@ fn check_streams(streams: &Streams) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn check_registry(url: &str, tls: &Tls) -> Result<(), ConfigError> {
+fn check_sasl(kafka: &Kafka) -> Result<(), ConfigError> {
+    match (&kafka.sasl, kafka.tls.mode) {
+        (Some(sasl), TlsMode::Disabled) if sasl.mechanism == SaslMechanism::Plain => Err(invalid(
+            "kafka.sasl.mechanism",
+            sasl.mechanism.as_str(),
+            "sends the password as it is; set kafka.tls.mode to Verify, or use SCRAM-SHA-512",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_registry(registry: &SchemaRegistry) -> Result<(), ConfigError> {
+    let SchemaRegistry {
+        url,
+        tls,
+        credentials,
+        ..
+    } = registry;
+    if let (TlsMode::Disabled, Some(files)) = (tls.mode, credentials) {
+        return Err(invalid(
+            "schemaRegistry.credentials",
+            files.password_file.display().to_string(),
+            "would be sent as they are; set schemaRegistry.tls.mode to Verify, or leave them out",
+        ));
+    }
     let scheme = match tls.mode {
         TlsMode::Verify => "https://",
         TlsMode::Disabled => "http://",
@@ -233,7 +259,7 @@ fn check_registry(url: &str, tls: &Tls) -> Result<(), ConfigError> {
     if !url.starts_with(scheme) {
         return Err(invalid(
             "schemaRegistry.url",
-            url,
+            url.as_str(),
             "must begin with https:// where schemaRegistry.tls.mode is Verify, and with http:// where it is Disabled",
         ));
     }

@@ -67,6 +67,7 @@ fn plain(url: &str) -> SchemaRegistry {
             mode: TlsMode::Disabled,
             ca_file: None,
         },
+        credentials: None,
         encoding: config::Encoding::Avro,
     }
 }

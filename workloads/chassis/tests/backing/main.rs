@@ -5,5 +5,6 @@ mod codec;
 mod migrate;
 mod order;
 mod relay;
+mod sasl;
 mod support;
 mod tail;
