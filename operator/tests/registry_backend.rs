@@ -25,6 +25,7 @@ fn connect(url: &str) -> Result<Connection> {
     Ok(Registry::default().connect(&Target {
         url: url.to_owned(),
         trust,
+        credentials: None,
     })?)
 }
 
@@ -359,6 +360,7 @@ async fn a_registry_without_tls_is_an_error_in_time() -> Result<()> {
     let connection = Registry::default().connect(&Target {
         url,
         trust: Trust::System,
+        credentials: None,
     })?;
     let error = within_the_limit(Registry::default().observe(&connection, &subjects("", "FULL")?)).await?;
     println!("{error}");
@@ -380,6 +382,7 @@ fn an_authority_that_is_no_certificate_is_told() -> Result<()> {
                 .connect(&Target {
                     url,
                     trust: Trust::Pem(pem.to_owned()),
+                    credentials: None,
                 })
                 .map(drop),
         )

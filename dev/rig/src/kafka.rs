@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
@@ -14,6 +13,7 @@ use crate::proxy::Proxy;
 use crate::{scratch, tool, wait};
 
 const USER: &str = "logistics";
+const SETTINGS: &str = "server.properties";
 /// Under both the user's password is known.
 const SCRAM: [&str; 2] = ["SCRAM-SHA-512", "SCRAM-SHA-256"];
 
@@ -26,12 +26,13 @@ pub struct Kafka {
     pub guarded_servers: String,
     /// Name of the user.
     pub username: String,
+    /// The user's password.
+    pub password: String,
     /// PEM file of the authority of the broker's certificate.
     pub ca_file: PathBuf,
     /// Other ways to the broker, each a proxy of its own: a client that begins at one stays with it.
     pub doors: Vec<Proxy>,
     port: u16,
-    password: Mutex<String>,
     process: Process,
     folder: TempDir,
 }
@@ -63,7 +64,7 @@ pub async fn kafka_with_doors(doors: usize) -> Result<Kafka> {
         let inner = scratch::free_port()?;
         behind.push((inner, Proxy::start(inner).await?));
     }
-    let properties = file("server.properties");
+    let properties = file(SETTINGS);
     std::fs::write(&properties, settings(&ports, &behind, folder.path(), &password))?;
     let properties = properties.to_string_lossy();
     let id = cluster_id();
@@ -83,7 +84,7 @@ pub async fn kafka_with_doors(doors: usize) -> Result<Kafka> {
         ca_file: file("ca.crt"),
         doors: behind.into_iter().map(|(_, door)| door).collect(),
         port: ports.plain,
-        password: Mutex::new(password),
+        password,
         process,
         folder,
     };
@@ -126,38 +127,14 @@ struct Ports {
 }
 
 impl Kafka {
-    /// The password of the user.
-    #[must_use]
-    pub fn password(&self) -> String {
-        self.password
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Gives the user another password for SCRAM. Connections that are there stay.
-    pub async fn change_password(&self) -> Result<String> {
+    /// Gives the user another password, for PLAIN only, and starts the broker again: connections are cut.
+    pub async fn start_again_with_another_password(&self) -> Result<String> {
         let password = scratch::secret();
-        let users = SCRAM.map(|mechanism| format!("{mechanism}=[password={password}]"));
-        let change = users.join(",");
-        let args = [
-            "--bootstrap-server",
-            self.bootstrap_servers.as_str(),
-            "--alter",
-            "--entity-type",
-            "users",
-            "--entity-name",
-            USER,
-            "--add-config",
-            &change,
-        ];
-        java(self.folder.path(), "kafka.admin.ConfigCommand", &args)?
-            .run()
-            .await?;
-        self.password
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&password);
+        let path = self.folder.path().join(SETTINGS);
+        let settings = std::fs::read_to_string(&path)?;
+        self.kill();
+        std::fs::write(&path, settings.replace(&self.password, &password))?;
+        self.start_again().await?;
         Ok(password)
     }
 

@@ -108,9 +108,7 @@ impl Admin {
 
     fn reason(&self, operation: &'static str, error: String) -> Error {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(heard) = log::drain(self.client.inner()) {
-            *trouble = Some(heard);
-        }
+        *trouble = log::drain(self.client.inner(), trouble.take());
         let servers = &self.bootstrap_servers;
         match &*trouble {
             Some(Trouble::Refused(why)) => Error::Authentication {
@@ -130,7 +128,7 @@ impl Admin {
 
     /// The brokers answer: whatever the client complained of is over.
     fn well(&self) {
-        log::drain(self.client.inner());
+        log::drain(self.client.inner(), None);
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

@@ -21,7 +21,7 @@ impl Testbed {
     /// Makes the topics on this broker; services connect to it by TLS and as its user, whose password is in their files.
     pub async fn use_guarded_log(&mut self, kafka: &dev_rig::Kafka, mechanism: SaslMechanism) -> Result<()> {
         self.use_log(&kafka.bootstrap_servers).await?;
-        self.write_credentials(FILES, &kafka.username, &kafka.password())?;
+        self.write_credentials(FILES, &kafka.username, &kafka.password)?;
         self.guarded = Some(Guarded {
             bootstrap_servers: kafka.guarded_servers.clone(),
             tls: Tls {
