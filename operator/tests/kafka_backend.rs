@@ -1,6 +1,6 @@
 //! Topics in a real broker: made as wanted, kept as wanted, and nothing of others touched.
 
-#[path = "testbed/guarded.rs"]
+#[path = "testbed/guarded_kafka.rs"]
 mod guarded;
 #[path = "testbed/platforms.rs"]
 mod platforms;

@@ -1,5 +1,7 @@
 //! Subjects in a real registry: registered, kept compatible, and refusals told.
 
+#[path = "testbed/guarded_registry.rs"]
+mod guarded;
 #[path = "testbed/platforms.rs"]
 mod platforms;
 #[path = "testbed/unreachable.rs"]
