@@ -1,5 +1,7 @@
 //! The schema registry: subjects with the release's schemas, and their compatibility.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -8,11 +10,12 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use logistics_kafka_admin::{Credentials, Trust};
 use logistics_schemas::topics;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT, Refused};
+use self::http::HttpClient;
+use super::{Backend, BackendError, BackendPlan, Refused};
 use crate::reason::Reason;
 use crate::validate::ValidPlatform;
 
@@ -141,13 +144,6 @@ pub trait Http: Send + Sync {
     ) -> BoxFuture<'a, Result<(StatusCode, Vec<u8>), BackendError>>;
 }
 
-/// A client of one registry.
-struct HttpClient {
-    http: Client,
-    url: String,
-    credentials: Option<Credentials>,
-}
-
 /// An open connection to a registry.
 pub type Connection = Box<dyn Http>;
 
@@ -190,65 +186,6 @@ struct Verdict {
     is_compatible: bool,
     #[serde(default)]
     messages: Vec<String>,
-}
-
-impl HttpClient {
-    fn new(target: &Target) -> Result<Self, BackendError> {
-        let fail = |message: String| BackendError {
-            reason: Reason::InvalidAuthority,
-            message,
-        };
-        let mut builder = Client::builder()
-            .timeout(CALL_TIMEOUT)
-            .connect_timeout(CALL_TIMEOUT / 2)
-            .redirect(reqwest::redirect::Policy::none());
-        if let Trust::Pem(pem) = &target.trust {
-            let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| fail(format!("the registry's authority is not PEM: {}", chain(&error))))?;
-            if authorities.is_empty() {
-                return Err(fail("the registry's authority holds no PEM certificate".into()));
-            }
-            builder = builder.tls_certs_only(authorities);
-        }
-        let http = builder.build().map_err(|error| fail(chain(&error)))?;
-        Ok(Self {
-            http,
-            url: target.url.clone(),
-            credentials: target.credentials.clone(),
-        })
-    }
-}
-
-impl Http for HttpClient {
-    fn call<'a>(
-        &'a self,
-        method: Method,
-        path: &'a str,
-        body: Option<Value>,
-    ) -> BoxFuture<'a, Result<(StatusCode, Vec<u8>), BackendError>> {
-        let url = format!("{}{path}", self.url);
-        let mut request = self
-            .http
-            .request(method, &url)
-            .header("accept", "application/vnd.schemaregistry.v1+json");
-        if let Some(Credentials { username, password }) = &self.credentials {
-            request = request.basic_auth(username, Some(password));
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        Box::pin(async move {
-            let answer = async {
-                let response = request.send().await?;
-                let status = response.status();
-                Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
-            };
-            answer.await.map_err(|error| BackendError {
-                reason: Reason::Unreachable,
-                message: format!("{url}: {}", chain(&error)),
-            })
-        })
-    }
 }
 
 async fn state(http: &dyn Http, subject: &Subject) -> Result<SubjectState, BackendError> {
@@ -476,17 +413,6 @@ fn text(body: &[u8]) -> String {
         .and_then(|v| Some(v.get("message")?.as_str()?.to_owned()));
     let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     text.chars().take(SHOWN).collect()
-}
-
-/// An error with its causes: the outermost text alone rarely says what happened.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
