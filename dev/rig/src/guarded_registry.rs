@@ -1,5 +1,5 @@
 //! A door before a schema registry: TLS, and only for a user, by HTTP's basic authentication. The registry itself asks an
-//! OpenID provider who is there, and a whole provider would be a lot for one header.
+//! identity provider who is there, and a whole provider would be a lot for one header.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

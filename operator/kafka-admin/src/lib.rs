@@ -103,10 +103,10 @@ impl Admin {
 
     /// The client's newest log line says more than the time-out that follows from it.
     fn call_error(&self, operation: &'static str, error: &KafkaError) -> Error {
-        self.reason(operation, error.to_string())
+        self.reason(operation, &error.to_string())
     }
 
-    fn reason(&self, operation: &'static str, error: String) -> Error {
+    fn reason(&self, operation: &'static str, error: &str) -> Error {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         *trouble = log::drain(self.client.inner(), trouble.take());
         let servers = &self.bootstrap_servers;
@@ -177,8 +177,8 @@ impl Admin {
         call: impl FnOnce() -> Result<T, String> + Send + 'static,
     ) -> Result<T, Error> {
         match tokio::task::spawn_blocking(call).await {
-            Ok(result) => result.map_err(|error| self.reason(operation, error)),
-            Err(error) => Err(self.reason(operation, error.to_string())),
+            Ok(result) => result.map_err(|error| self.reason(operation, &error)),
+            Err(error) => Err(self.reason(operation, &error.to_string())),
         }
     }
 

@@ -2,7 +2,7 @@
 //! what is mended is found.
 
 use anyhow::{Context as _, Result};
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use logistics_operator::child::ChildKind;
 use serde_json::{Value, json};
 
@@ -111,7 +111,10 @@ async fn credentials_are_missed_refused_and_taken_when_they_are_right() -> Resul
     site.until("SchemasReady", "True/SubjectsReady").await?;
     site.until_ready().await?;
 
-    let deployment = site.api(ChildKind::Deployment).list(&Default::default()).await?;
+    let deployment = site
+        .api(ChildKind::Deployment)
+        .list(&ListParams::default())
+        .await?;
     let deployment = serde_json::to_string(deployment.items.first().context("no Deployment")?)?;
     for file in ["/etc/logistics/kafka", "/etc/logistics/registry"] {
         assert!(deployment.contains(file), "{file}: {deployment}");
