@@ -13,6 +13,7 @@ use crate::proxy::Proxy;
 use crate::{scratch, tool, wait};
 
 const USER: &str = "logistics";
+const STRANGER: &str = "stranger";
 const SETTINGS: &str = "server.properties";
 /// Under both the user's password is known.
 const SCRAM: [&str; 2] = ["SCRAM-SHA-512", "SCRAM-SHA-256"];
@@ -28,6 +29,8 @@ pub struct Kafka {
     pub username: String,
     /// The user's password.
     pub password: String,
+    /// Another user, with the same password under SCRAM, who may do nothing at all.
+    pub stranger: String,
     /// PEM file of the authority of the broker's certificate.
     pub ca_file: PathBuf,
     /// Other ways to the broker, each a proxy of its own: a client that begins at one stays with it.
@@ -68,9 +71,10 @@ pub async fn kafka_with_doors(doors: usize) -> Result<Kafka> {
     std::fs::write(&properties, settings(&ports, &behind, folder.path(), &password))?;
     let properties = properties.to_string_lossy();
     let id = cluster_id();
-    let users = SCRAM.map(|mechanism| format!("{mechanism}=[name={USER},password={password}]"));
+    let users = [USER, STRANGER]
+        .map(|name| SCRAM.map(|mechanism| format!("{mechanism}=[name={name},password={password}]")));
     let mut format = vec!["format", "--cluster-id", &id, "--config", &properties];
-    for user in &users {
+    for user in users.as_flattened() {
         format.extend(["--add-scram", user.as_str()]);
     }
     java(folder.path(), "kafka.tools.StorageTool", &format)?
@@ -81,6 +85,7 @@ pub async fn kafka_with_doors(doors: usize) -> Result<Kafka> {
         bootstrap_servers: format!("127.0.0.1:{}", ports.plain),
         guarded_servers: format!("127.0.0.1:{}", ports.guarded),
         username: USER.to_owned(),
+        stranger: STRANGER.to_owned(),
         ca_file: file("ca.crt"),
         doors: behind.into_iter().map(|(_, door)| door).collect(),
         port: ports.plain,
@@ -207,6 +212,12 @@ fn settings(ports: &Ports, doors: &[(u16, Proxy)], folder: &Path, password: &str
         ("num.network.threads", "2"),
         ("num.io.threads", "4"),
         ("ssl.keystore.type", "PEM"),
+        (
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        ),
+        // Whoever need not say who they are, and the user.
+        ("super.users", "User:ANONYMOUS;User:logistics"),
         (
             "listener.name.guarded.sasl.enabled.mechanisms",
             "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",

@@ -16,6 +16,7 @@ use std::time::Duration;
 pub use access::{Credentials, Sasl, Trust};
 pub use error::Error;
 use log::Trouble;
+use native::Failure;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfig, RDKafkaLogLevel};
@@ -174,10 +175,17 @@ impl Admin {
     async fn wait<T: Send + 'static>(
         &self,
         operation: &'static str,
-        call: impl FnOnce() -> Result<T, String> + Send + 'static,
+        call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Error> {
         match tokio::task::spawn_blocking(call).await {
-            Ok(result) => result.map_err(|error| self.reason(operation, &error)),
+            Ok(result) => result.map_err(|failure| match failure {
+                Failure::Call(error) => self.reason(operation, &error),
+                Failure::Topic { topic, reason } => Error::Topic {
+                    operation: "reading",
+                    topic,
+                    reason,
+                },
+            }),
             Err(error) => Err(self.reason(operation, &error.to_string())),
         }
     }

@@ -372,8 +372,10 @@ fn remedy(error: &Error) -> &'static str {
 }
 
 fn reason(error: &Error, otherwise: Reason) -> Reason {
-    match error {
-        Error::Authentication { .. } => Reason::AuthenticationFailed,
+    match (error, otherwise) {
+        (Error::Authentication { .. }, _) => Reason::AuthenticationFailed,
+        // The broker is there: it does not tell of the topic.
+        (Error::Topic { .. }, Reason::Unreachable) => Reason::Refused,
         _ => otherwise,
     }
 }

@@ -80,6 +80,29 @@ async fn a_wrong_password_is_told_where_it_is_sent_as_it_is() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_user_without_rights_is_told_from_one_who_is_not_known() -> Result<()> {
+    let mut stranger = target("SCRAM-SHA-512", None).await?;
+    if let Some(sasl) = &mut stranger.sasl {
+        sasl.credentials
+            .username
+            .clone_from(&dev_rig::shared::kafka().await?.stranger);
+    }
+    let admin = Kafka::default().connect(&stranger)?;
+    let wanted = topics("forbidden.")?;
+    let read = within_the_limit(Kafka::default().observe(&admin, &wanted)).await?;
+    println!("{read}");
+    assert_eq!(read.reason, Reason::Refused);
+    let change = Change::Create(wanted[0].clone());
+    let change = within_the_limit(Kafka::default().apply(&admin, &change)).await?;
+    println!("{change}");
+    assert_eq!(change.reason, Reason::TopicFailed);
+    for error in [read, change] {
+        assert!(error.message.contains("uthorization"), "{error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_mechanism_that_the_broker_lacks_is_told() -> Result<()> {
     let broker = dev_rig::shared::kafka().await?;
     // The broker's plain listener knows none.
