@@ -55,7 +55,7 @@ impl Observer for Count {
 /// Every kind of client that a service has, in one process.
 struct Clients {
     relay: Sender,
-    consumed: Count,
+    handled: Count,
     seen: Count,
     metrics: Metrics,
     stop: CancellationToken,
@@ -67,13 +67,13 @@ impl Clients {
     async fn start(testbed: &Testbed) -> Result<Self> {
         let kafka = testbed.config(Workload::Tracking).kafka;
         let (metrics, stop) = (Metrics::new("test"), CancellationToken::new());
-        let (consumed, seen) = (Count::default(), Count::default());
+        let (handled, seen) = (Count::default(), Count::default());
         let (want, wanted) = watch::channel(true);
         let consumer = Consumer {
             kafka: kafka.clone(),
             client_id: "consumer".to_owned(),
             topics: vec![TOPIC],
-            handler: consumed.clone(),
+            handler: handled.clone(),
             metrics: ConsumerMetrics::register(&metrics),
         };
         let tail = Tail {
@@ -90,7 +90,7 @@ impl Clients {
         ];
         Ok(Self {
             relay: Sender::start(testbed, "relay").await?,
-            consumed,
+            handled,
             seen,
             metrics,
             stop,
@@ -111,7 +111,7 @@ impl Clients {
 
     /// Waits until records that are written from now on pass through all of the clients.
     async fn all_work(&self, testbed: &Testbed) -> Result<()> {
-        let before = self.consumed.0.load(Ordering::SeqCst);
+        let before = self.handled.0.load(Ordering::SeqCst);
         let seen = self.seen.0.load(Ordering::SeqCst);
         // The tail has begun when it sees one.
         eventually("the tail sees what comes", || async {
@@ -119,7 +119,7 @@ impl Clients {
             Ok((self.seen.0.load(Ordering::SeqCst) > seen).then_some(()))
         })
         .await?;
-        self.consumed
+        self.handled
             .becomes("the consumer gets what was written", before + 1)
             .await?;
         outbox_is_empty(testbed).await
@@ -191,7 +191,7 @@ async fn with_a_wrong_password_records_wait_and_pass_when_it_is_mended() -> Resu
 
     testbed.write_kafka_password(&kafka.password)?;
     clients
-        .consumed
+        .handled
         .becomes("what waited is read, by the same process", 10)
         .await?;
     clients.all_work(&testbed).await?;
@@ -209,11 +209,11 @@ async fn a_rotated_password_reaches_a_process_that_runs() -> Result<()> {
     let password = kafka.start_again_with_another_password().await?;
     clients.is_refused("logistics_consumer_read_errors_total").await?;
     clients.write(&testbed, 10).await?;
-    let before = clients.consumed.0.load(Ordering::SeqCst);
+    let before = clients.handled.0.load(Ordering::SeqCst);
 
     testbed.write_kafka_password(&password)?;
     clients
-        .consumed
+        .handled
         .becomes("what waited is read, by the same process", before + 10)
         .await?;
     clients.all_work(&testbed).await?;
