@@ -8,7 +8,9 @@ use logistics_kafka_admin::{Config, TopicDescription};
 use logistics_schemas::Workload;
 use serde_json::{Value, json};
 
-use crate::api::{Cache, Credentials as CredentialsRef, LocalRef, LogisticsPlatform, Redis, Tls};
+use crate::api::{
+    Cache, Credentials as CredentialsRef, LocalRef, LogisticsPlatform, Redis, Sasl, SaslMechanism, Tls,
+};
 use crate::backend::kafka::{self, Topics};
 use crate::backend::registry::{self, SubjectState, Subjects};
 use crate::backend::{BackendError, Reading};
@@ -35,12 +37,23 @@ pub(crate) fn cache(host: &str, port: i32) -> Cache {
             host: host.into(),
             port,
             tls: Tls::default(),
-            credentials: Some(CredentialsRef {
-                secret_ref: LocalRef {
-                    name: "everything-redis".into(),
-                },
-            }),
+            credentials: Some(credentials("everything-redis")),
         },
+    }
+}
+
+/// Credentials in a Secret.
+pub(crate) fn credentials(secret: &str) -> CredentialsRef {
+    CredentialsRef {
+        secret_ref: LocalRef { name: secret.into() },
+    }
+}
+
+/// A user of Kafka.
+pub(crate) fn sasl(mechanism: SaslMechanism, secret: &str) -> Sasl {
+    Sasl {
+        mechanism,
+        credentials: credentials(secret),
     }
 }
 

@@ -51,6 +51,10 @@ pub mod path {
     pub const CONFIG_FILE: &str = "config.yaml";
     /// Folder of a service's database credentials.
     pub const DATABASE: &str = "/etc/logistics/database";
+    /// Folder of the credentials for Kafka.
+    pub const KAFKA: &str = "/etc/logistics/kafka";
+    /// Folder of the credentials for the schema registry.
+    pub const REGISTRY: &str = "/etc/logistics/registry";
     /// Folder of the credentials for the cache.
     pub const CACHE: &str = "/etc/logistics/cache";
     /// Folder of the key set.

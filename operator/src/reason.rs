@@ -96,6 +96,8 @@ reasons! {
     ScalingInactive,
     /// A backend does not answer.
     Unreachable,
+    /// A backend does not accept the credentials.
+    AuthenticationFailed,
     /// A change of a backend took too long.
     Timeout,
     /// A backend's answer cannot be understood.

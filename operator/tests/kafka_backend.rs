@@ -1,5 +1,7 @@
 //! Topics in a real broker: made as wanted, kept as wanted, and nothing of others touched.
 
+#[path = "testbed/guarded_kafka.rs"]
+mod guarded;
 #[path = "testbed/platforms.rs"]
 mod platforms;
 #[path = "testbed/unreachable.rs"]
@@ -22,6 +24,7 @@ fn target(bootstrap_servers: &str) -> Target {
     Target {
         bootstrap_servers: bootstrap_servers.to_owned(),
         trust: Trust::Disabled,
+        sasl: None,
     }
 }
 
@@ -176,7 +179,7 @@ async fn a_retention_changed_by_hand_is_repaired_and_keys_of_others_survive() ->
     assert_eq!(own(&seen, topic, "retention.ms").as_deref(), Some(WEEK));
     // The operator asks for its own keys only.
     let servers = &dev_rig::shared::kafka().await?.bootstrap_servers;
-    let other = Admin::new(servers, &Trust::Disabled, Duration::from_secs(10))?;
+    let other = Admin::new(servers, &Trust::Disabled, None, Duration::from_secs(10))?;
     let seen = Topics(other.describe(&[topic.to_owned()]).await?);
     assert_eq!(own(&seen, topic, "max.message.bytes").as_deref(), Some("2000000"));
     assert_eq!(own(&seen, topic, "segment.ms").as_deref(), Some("7200000"));

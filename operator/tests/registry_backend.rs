@@ -1,5 +1,7 @@
 //! Subjects in a real registry: registered, kept compatible, and refusals told.
 
+#[path = "testbed/guarded_registry.rs"]
+mod guarded;
 #[path = "testbed/platforms.rs"]
 mod platforms;
 #[path = "testbed/unreachable.rs"]
@@ -25,6 +27,7 @@ fn connect(url: &str) -> Result<Connection> {
     Ok(Registry::default().connect(&Target {
         url: url.to_owned(),
         trust,
+        credentials: None,
     })?)
 }
 
@@ -359,6 +362,7 @@ async fn a_registry_without_tls_is_an_error_in_time() -> Result<()> {
     let connection = Registry::default().connect(&Target {
         url,
         trust: Trust::System,
+        credentials: None,
     })?;
     let error = within_the_limit(Registry::default().observe(&connection, &subjects("", "FULL")?)).await?;
     println!("{error}");
@@ -380,6 +384,7 @@ fn an_authority_that_is_no_certificate_is_told() -> Result<()> {
                 .connect(&Target {
                     url,
                     trust: Trust::Pem(pem.to_owned()),
+                    credentials: None,
                 })
                 .map(drop),
         )

@@ -1,9 +1,12 @@
 //! The configuration file of a service: YAML, written by the operator, read at start. Secrets are never in it, only the
 //! paths of the files that hold them.
 
+mod events;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+pub use events::{Encoding, Kafka, Sasl, SaslMechanism, SchemaRegistry};
 use serde::{Deserialize, Serialize};
 
 use crate::Workload;
@@ -124,6 +127,16 @@ pub struct Database {
     pub max_connections: u32,
 }
 
+/// Who connects to a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Credentials {
+    /// File with the user's name; read again when it changes.
+    pub username_file: PathBuf,
+    /// File with the user's password; read again when it changes.
+    pub password_file: PathBuf,
+}
+
 /// Where answers are kept for some seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -155,50 +168,6 @@ pub struct RedisCredentials {
     pub username_file: PathBuf,
     /// File with the user's password; read again when it changes.
     pub password_file: PathBuf,
-}
-
-/// The Kafka cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Kafka {
-    /// Comma-separated `host:port`.
-    pub bootstrap_servers: String,
-    /// How the brokers are verified.
-    pub tls: Tls,
-    /// Put before each topic's name.
-    pub topic_prefix: String,
-    /// The service's consumer group.
-    pub group_id: String,
-}
-
-/// A schema registry with the Confluent API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SchemaRegistry {
-    /// Base URL, before `/subjects`.
-    pub url: String,
-    /// How the registry is verified.
-    pub tls: Tls,
-    /// How events are written; they are read in every encoding at any time. Default: Avro.
-    #[serde(default, skip_serializing_if = "Encoding::is_default")]
-    pub encoding: Encoding,
-}
-
-/// How events are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Encoding {
-    /// Avro in the registry's wire format.
-    #[default]
-    Avro,
-    /// JSON.
-    Json,
-}
-
-impl Encoding {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// How a server is verified.

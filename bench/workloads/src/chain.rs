@@ -70,7 +70,7 @@ pub(crate) async fn run(file: &Path) -> Result<()> {
         timelines: storage::open(&order.tracking, Workload::Tracking.name())?.0,
         // No service reads it.
         topic: SHIPMENT_CREATED_DLQ.full_name(&order.kafka.topic_prefix),
-        producer: kafka::client_config(&order.kafka, "chain")
+        producer: kafka::client_config(&order.kafka, "chain")?
             .set("acks", "all")
             .set("linger.ms", "0")
             .create()?,
@@ -90,7 +90,7 @@ pub(crate) async fn run(file: &Path) -> Result<()> {
 
 /// A consumer of what comes from now on.
 async fn consumer(config: &Kafka, topic: &str) -> Result<StreamConsumer> {
-    let consumer: StreamConsumer = kafka::client_config(config, "chain")
+    let consumer: StreamConsumer = kafka::client_config(config, "chain")?
         .set("group.id", "chain")
         .set("enable.auto.commit", "false")
         .create()?;

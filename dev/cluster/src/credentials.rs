@@ -29,7 +29,7 @@ pub(crate) fn make(cluster: &Cluster, place: &Place<'_>) -> Result<String> {
     let (postgres, kafka, registry) = (identity("postgres")?, identity("kafka")?, identity("registry")?);
     let redis = identity("redis")?;
     let (superuser, owner, registry_password) = (password(), password(), password());
-    let cache_password = password();
+    let (cache_password, kafka_password) = (password(), password());
     let (issuer_key, jwks) = pki::issuer_keys()?;
     pki::write_private(&cluster.issuer_key(), &issuer_key)?;
     pki::write(&cluster.jwks(), &jwks.to_string())?;
@@ -76,11 +76,16 @@ pub(crate) fn make(cluster: &Cluster, place: &Place<'_>) -> Result<String> {
         ),
         basic_auth("logistics", "acme-db", "acme", &owner),
         basic_auth("logistics", "acme-redis", CACHE_USER, &cache_password),
+        basic_auth("backing", "kafka-user", KAFKA_USER, &kafka_password),
+        basic_auth("logistics", "acme-kafka", KAFKA_USER, &kafka_password),
         config_map("logistics", "backing-ca", &json!({"ca.crt": ca})),
         config_map("logistics", "acme-jwks", &json!({"jwks.json": jwks.to_string()})),
     ];
     Ok(objects.map(|object| object.to_string()).join("\n---\n"))
 }
+
+/// The user by which platforms use Kafka, where they say who they are.
+const KAFKA_USER: &str = "logistics";
 
 /// The user by which platforms use Redis.
 const CACHE_USER: &str = "logistics";

@@ -95,6 +95,21 @@ pub fn redis_secret(platform: &str) -> String {
     format!("{platform}-redis")
 }
 
+/// The Secret of a platform with the user of Kafka.
+#[must_use]
+pub fn kafka_secret(platform: &str) -> String {
+    format!("{platform}-kafka")
+}
+
+/// Has a platform say who it is to the Kafka of the development cluster.
+pub fn use_kafka_user(platform: &mut Value) {
+    let name = platform["metadata"]["name"].as_str().unwrap_or_default();
+    let secret = kafka_secret(name);
+    let kafka = &mut platform["spec"]["kafka"];
+    kafka["bootstrapServers"] = json!("kafka.backing.svc:9096");
+    kafka["sasl"] = json!({"credentials": {"secretRef": {"name": secret}}});
+}
+
 /// Has a platform keep timelines in the Redis of the development cluster.
 pub fn use_cache(platform: &mut Value) {
     let name = platform["metadata"]["name"].as_str().unwrap_or_default();

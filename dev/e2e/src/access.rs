@@ -111,6 +111,7 @@ impl Stage {
         Ok(logistics_kafka_admin::Admin::new(
             &self.facts.backing.kafka,
             &trust,
+            None,
             Duration::from_secs(20),
         )?)
     }

@@ -193,7 +193,7 @@ async fn copy_service(client: &Client, service: Service) -> Result<u64> {
     let services = api(client, "", "Service");
     let original = services.get(service.name()).await?;
     let name = format!("{}{SECOND}", service.name());
-    // Kafka has one port for pods and one for who uses the node's address: the last one.
+    // Kafka has ports for pods, and one for who uses the node's address: the last one.
     let ports = original.data["spec"]["ports"].as_array();
     let mut port = ports
         .and_then(|ports| ports.last())

@@ -38,6 +38,8 @@ pub struct Site {
     pub autoscaled: bool,
     /// Whether it keeps timelines in Redis.
     pub cached: bool,
+    /// Whether it says to Kafka who it is.
+    pub known_to_kafka: bool,
 }
 
 /// The platform that most stories share.
@@ -49,6 +51,7 @@ pub const MAIN: Site = Site {
     replicas: 2,
     autoscaled: true,
     cached: true,
+    known_to_kafka: false,
 };
 
 /// One of the same name in another namespace.
@@ -60,6 +63,7 @@ pub const NEIGHBOUR: Site = Site {
     replicas: 1,
     autoscaled: false,
     cached: false,
+    known_to_kafka: true,
 };
 
 /// Another one in the same namespace.
@@ -71,6 +75,7 @@ pub const TWIN: Site = Site {
     replicas: 1,
     autoscaled: false,
     cached: false,
+    known_to_kafka: false,
 };
 
 impl Site {
@@ -100,6 +105,9 @@ impl Site {
         if self.cached {
             platform::use_cache(&mut sample);
         }
+        if self.known_to_kafka {
+            platform::use_kafka_user(&mut sample);
+        }
         let spec = &mut sample["spec"];
         // Only what a test traces itself is kept: traces follow the caller's decision.
         let endpoint = format!("http://{}:{OTLP_PORT}", facts.host_ip);
@@ -125,18 +133,12 @@ impl Site {
         }
         let secrets: Api<Secret> = Api::namespaced(client.clone(), self.namespace);
         if self.cached {
-            let source: Secret = Api::namespaced(client.clone(), "logistics")
-                .get("acme-redis")
+            self.copy_credentials(client, "acme-redis", &platform::redis_secret(self.name))
                 .await?;
-            let name = platform::redis_secret(self.name);
-            let password = source.data.as_ref().and_then(|data| data.get("password"));
-            let password = password.context("Secret logistics/acme-redis has no password")?;
-            secrets::note(std::str::from_utf8(&password.0)?)?;
-            let copy = json!({
-                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": source.type_,
-                "data": source.data,
-            });
-            secrets.patch(&name, &apply, &Patch::Apply(copy)).await?;
+        }
+        if self.known_to_kafka {
+            self.copy_credentials(client, "acme-kafka", &platform::kafka_secret(self.name))
+                .await?;
         }
         if secrets.get_opt(&self.owner_secret()).await?.is_some() {
             return Ok(());
@@ -144,6 +146,25 @@ impl Site {
         self.new_owner_password(client, facts, &facts.backing.postgres)
             .await
             .map(drop)
+    }
+
+    /// Gives the platform credentials that the development cluster has made.
+    async fn copy_credentials(self, client: &Client, source: &str, name: &str) -> Result<()> {
+        let made: Secret = Api::namespaced(client.clone(), "logistics").get(source).await?;
+        let password = made.data.as_ref().and_then(|data| data.get("password"));
+        let password = password.with_context(|| format!("Secret logistics/{source} has no password"))?;
+        secrets::note(std::str::from_utf8(&password.0)?)?;
+        let copy = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": made.type_, "data": made.data,
+        });
+        Api::<Secret>::namespaced(client.clone(), self.namespace)
+            .patch(
+                name,
+                &PatchParams::apply(FIELD_MANAGER).force(),
+                &Patch::Apply(copy),
+            )
+            .await?;
+        Ok(())
     }
 
     /// Gives the database's owner a new password, in PostgreSQL and in the Secret that the platform refers to.

@@ -1,25 +1,43 @@
-//! Apache Kafka: one node, broker and controller in one (`KRaft`), plain text on loopback.
+//! Apache Kafka: one node, broker and controller in one (`KRaft`), on loopback: plain text for anybody, and TLS for a user.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::pki::Authority;
 use crate::process::{Process, Spec};
 use crate::proxy::Proxy;
 use crate::{scratch, tool, wait};
+
+const USER: &str = "logistics";
+const STRANGER: &str = "stranger";
+const SETTINGS: &str = "server.properties";
+/// Under both the user's password is known.
+const SCRAM: [&str; 2] = ["SCRAM-SHA-512", "SCRAM-SHA-256"];
 
 /// A running broker. Topics are not created by use.
 #[derive(Debug)]
 pub struct Kafka {
     /// `host:port`, plain text.
     pub bootstrap_servers: String,
+    /// `host:port` of the same broker: TLS, and only for the user, by SCRAM or PLAIN.
+    pub guarded_servers: String,
+    /// Name of the user.
+    pub username: String,
+    /// The user's password.
+    pub password: String,
+    /// Another user, with the same password under SCRAM, who may do nothing at all.
+    pub stranger: String,
+    /// PEM file of the authority of the broker's certificate.
+    pub ca_file: PathBuf,
     /// Other ways to the broker, each a proxy of its own: a client that begins at one stays with it.
     pub doors: Vec<Proxy>,
     port: u16,
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Starts a broker of its own; see [`crate::shared::kafka`] for one that costs its start only once.
@@ -30,65 +48,101 @@ pub async fn kafka() -> Result<Kafka> {
 /// Starts a broker of its own with as many [`Kafka::doors`].
 pub async fn kafka_with_doors(doors: usize) -> Result<Kafka> {
     let folder = scratch::folder("kafka")?;
-    let (port, controller) = (scratch::free_port()?, scratch::free_port()?);
+    let ports = Ports {
+        plain: scratch::free_port()?,
+        guarded: scratch::free_port()?,
+        controller: scratch::free_port()?,
+    };
+    let password = scratch::secret();
+    let authority = Authority::new("dev-rig Kafka")?;
+    let identity = authority.server(&["localhost", "127.0.0.1"])?;
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("ca.crt"), authority.certificate())?;
+    std::fs::write(
+        file("server.pem"),
+        format!("{}{}", identity.key, identity.certificate),
+    )?;
     let mut behind = Vec::with_capacity(doors);
     for _ in 0..doors {
         let inner = scratch::free_port()?;
         behind.push((inner, Proxy::start(inner).await?));
     }
-    let properties = folder.path().join("server.properties");
-    let data = folder.path().join("data");
-    std::fs::write(
-        &properties,
-        settings(port, controller, &behind, &data.to_string_lossy()),
-    )?;
-
-    let libraries = tool::kafka_libraries()?;
-    let java = |class: &str, args: &[&str]| -> Result<Spec> {
-        let mut all = vec![
-            "-Xmx256m".into(),
-            "-XX:+UseSerialGC".into(),
-            "-XX:TieredStopAtLevel=1".into(),
-        ];
-        all.push("-Dorg.apache.logging.log4j.level=INFO".into());
-        all.extend([
-            "-cp".into(),
-            format!("{}/*", libraries.display()),
-            class.to_owned(),
-        ]);
-        all.extend(args.iter().map(ToString::to_string));
-        Ok(Spec {
-            name: "Kafka",
-            program: tool::java()?,
-            args: all,
-            env: vec![("KAFKA_JMX_OPTS", String::new())],
-            user: None,
-            within: Vec::new(),
-            stop: Signal::KILL,
-            log: folder.path().join("kafka.log"),
-        })
-    };
+    let properties = file(SETTINGS);
+    std::fs::write(&properties, settings(&ports, &behind, folder.path(), &password))?;
     let properties = properties.to_string_lossy();
     let id = cluster_id();
-    java(
-        "kafka.tools.StorageTool",
-        &["format", "--cluster-id", &id, "--config", &properties],
-    )?
-    .run()
-    .await?;
-    let process = Process::start(java("kafka.Kafka", &[&properties])?)?;
+    let users = [USER, STRANGER]
+        .map(|name| SCRAM.map(|mechanism| format!("{mechanism}=[name={name},password={password}]")));
+    let mut format = vec!["format", "--cluster-id", &id, "--config", &properties];
+    for user in users.as_flattened() {
+        format.extend(["--add-scram", user.as_str()]);
+    }
+    java(folder.path(), "kafka.tools.StorageTool", &format)?
+        .run()
+        .await?;
+    let process = Process::start(java(folder.path(), "kafka.Kafka", &[&properties])?)?;
     let kafka = Kafka {
-        bootstrap_servers: format!("127.0.0.1:{port}"),
+        bootstrap_servers: format!("127.0.0.1:{}", ports.plain),
+        guarded_servers: format!("127.0.0.1:{}", ports.guarded),
+        username: USER.to_owned(),
+        stranger: STRANGER.to_owned(),
+        ca_file: file("ca.crt"),
         doors: behind.into_iter().map(|(_, door)| door).collect(),
-        port,
+        port: ports.plain,
+        password,
         process,
-        _folder: folder,
+        folder,
     };
     kafka.ready().await?;
     Ok(kafka)
 }
 
+/// One of Kafka's programs.
+fn java(folder: &Path, class: &str, args: &[&str]) -> Result<Spec> {
+    let libraries = tool::kafka_libraries()?;
+    let mut all = vec![
+        "-Xmx256m".into(),
+        "-XX:+UseSerialGC".into(),
+        "-XX:TieredStopAtLevel=1".into(),
+    ];
+    all.push("-Dorg.apache.logging.log4j.level=INFO".into());
+    all.extend([
+        "-cp".into(),
+        format!("{}/*", libraries.display()),
+        class.to_owned(),
+    ]);
+    all.extend(args.iter().map(ToString::to_string));
+    Ok(Spec {
+        name: "Kafka",
+        program: tool::java()?,
+        args: all,
+        env: vec![("KAFKA_JMX_OPTS", String::new())],
+        user: None,
+        within: Vec::new(),
+        stop: Signal::KILL,
+        log: folder.join("kafka.log"),
+    })
+}
+
+/// Where a broker listens.
+struct Ports {
+    plain: u16,
+    guarded: u16,
+    controller: u16,
+}
+
 impl Kafka {
+    /// Gives the user another password, for PLAIN only, and starts the broker again: connections are cut.
+    pub async fn start_again_with_another_password(&self) -> Result<String> {
+        let password = scratch::secret();
+        let path = self.folder.path().join(SETTINGS);
+        let settings = std::fs::read_to_string(&path)?;
+        self.kill();
+        std::fs::write(&path, settings.replace(&self.password, &password))?;
+        self.start_again().await?;
+        Ok(password)
+    }
+
     /// Kills the broker, as a crash does.
     pub fn kill(&self) {
         self.process.kill();
@@ -133,7 +187,12 @@ fn cluster_id() -> String {
     id
 }
 
-fn settings(port: u16, controller: u16, doors: &[(u16, Proxy)], data: &str) -> String {
+fn settings(ports: &Ports, doors: &[(u16, Proxy)], folder: &Path, password: &str) -> String {
+    let Ports {
+        plain,
+        guarded,
+        controller,
+    } = ports;
     let mut text = String::new();
     for (key, value) in [
         ("process.roles", "broker,controller"),
@@ -152,13 +211,40 @@ fn settings(port: u16, controller: u16, doors: &[(u16, Proxy)], data: &str) -> S
         ("share.coordinator.state.topic.min.isr", "1"),
         ("num.network.threads", "2"),
         ("num.io.threads", "4"),
-        ("log.dirs", data),
+        ("ssl.keystore.type", "PEM"),
+        (
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        ),
+        // Whoever need not say who they are, and the user.
+        ("super.users", "User:ANONYMOUS;User:logistics"),
+        (
+            "listener.name.guarded.sasl.enabled.mechanisms",
+            "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",
+        ),
     ] {
         let _ = writeln!(text, "{key}={value}");
     }
     let _ = writeln!(text, "controller.quorum.voters=1@127.0.0.1:{controller}");
-    let mut protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned();
-    let mut advertised = format!("PLAINTEXT://127.0.0.1:{port}");
+    let _ = writeln!(text, "log.dirs={}", folder.join("data").display());
+    let _ = writeln!(
+        text,
+        "ssl.keystore.location={}",
+        folder.join("server.pem").display()
+    );
+    let jaas = "sasl.jaas.config=org.apache.kafka.common.security";
+    for mechanism in SCRAM.map(str::to_lowercase) {
+        let _ = writeln!(
+            text,
+            "listener.name.guarded.{mechanism}.{jaas}.scram.ScramLoginModule required;"
+        );
+    }
+    let _ = writeln!(
+        text,
+        "listener.name.guarded.plain.{jaas}.plain.PlainLoginModule required user_{USER}=\"{password}\";"
+    );
+    let mut protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,GUARDED:SASL_SSL".to_owned();
+    let mut advertised = format!("PLAINTEXT://127.0.0.1:{plain},GUARDED://127.0.0.1:{guarded}");
     let mut listeners = format!("{advertised},CONTROLLER://127.0.0.1:{controller}");
     for (at, (inner, door)) in doors.iter().enumerate() {
         let _ = write!(protocols, ",DOOR{at}:PLAINTEXT");

@@ -17,6 +17,7 @@
 mod api_server;
 pub mod cost;
 mod disk;
+mod guarded_registry;
 #[cfg(feature = "kubernetes")]
 pub mod helm;
 pub mod issuer;
@@ -38,6 +39,7 @@ mod wait;
 
 #[cfg(feature = "kubernetes")]
 pub use api_server::{ApiServer, api_server, audited_api_server};
+pub use guarded_registry::{GuardedRegistry, guarded_registry};
 pub use kafka::{Kafka, kafka, kafka_with_doors};
 pub use postgres::{Database, Postgres, durable_postgres, postgres, postgres_on_small_disk};
 pub use program::Program;

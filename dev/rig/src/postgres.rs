@@ -73,7 +73,7 @@ async fn start(small_disk: Option<u32>, fsync: &str) -> Result<Postgres> {
     let user = unprivileged_user()?;
     let home = folder.path().join("server");
     std::fs::create_dir(&home)?;
-    let password = uuid::Uuid::new_v4().simple().to_string();
+    let password = scratch::secret();
     write_private(&home.join("password"), &password, user)?;
     let authority = Authority::new("dev-rig postgres")?;
     let identity = authority.server(&["localhost", "127.0.0.1"])?;
@@ -163,7 +163,7 @@ impl Postgres {
             !name.is_empty() && name.len() <= 30 && name.chars().all(plain),
             "database name {name:?}: give 1 to 30 characters of a-z, 0-9 and _"
         );
-        let password = uuid::Uuid::new_v4().simple().to_string();
+        let password = scratch::secret();
         let name = format!("{name}_{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
         self.execute(
             "postgres",

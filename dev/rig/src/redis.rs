@@ -48,8 +48,8 @@ pub async fn redis() -> Result<Redis> {
         port: scratch::free_port()?,
         username: USER.into(),
         ca_file: file("ca.crt"),
-        password: Mutex::new(secret()),
-        admin_password: secret(),
+        password: Mutex::new(scratch::secret()),
+        admin_password: scratch::secret(),
         process: Process::stopped(Spec {
             name: "Redis",
             program: tool::redis_server()?,
@@ -114,7 +114,7 @@ impl Redis {
 
     /// Gives the platform's user another password and closes its connections.
     pub async fn change_password(&self) -> Result<String> {
-        let password = secret();
+        let password = scratch::secret();
         self.execute(&["ACL", "SETUSER", USER, "resetpass", &format!(">{password}")])
             .await?;
         self.execute(&["CLIENT", "KILL", "USER", USER]).await?;
@@ -164,10 +164,6 @@ impl Redis {
     pub fn resume(&self) {
         self.process.signal(Signal::CONT);
     }
-}
-
-fn secret() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
 }
 
 fn write_private(path: &Path, text: &str) -> Result<()> {

@@ -69,6 +69,11 @@ impl SchemaRegistry {
         self.ready().await
     }
 
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
     async fn ready(&self) -> Result<()> {
         let path = format!("{API}/subjects");
         wait::until_ready(&self.process, || wait::http_ok(self.port, &path)).await

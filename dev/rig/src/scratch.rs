@@ -86,6 +86,11 @@ pub(crate) fn keep_log(log: &Path) -> PathBuf {
     copy().unwrap_or_else(|_| log.to_owned())
 }
 
+/// A password that was never used before.
+pub(crate) fn secret() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
 /// A TCP port of 127.0.0.1 that nothing listens on. It is this process's until it ends: other test processes that look
 /// for one at the same time find another.
 pub fn free_port() -> Result<u16> {

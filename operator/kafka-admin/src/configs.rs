@@ -9,7 +9,7 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka_sys as sys;
 
 use crate::Config;
-use crate::native::{Event, Options, Queue, Resource, owned};
+use crate::native::{Event, Failure, Options, Queue, Resource, owned};
 
 /// Configuration keys with their values.
 pub(crate) type Configs = BTreeMap<String, Config>;
@@ -21,7 +21,7 @@ pub(crate) fn describe<C: ClientContext>(
     topics: &[String],
     keys: &[&str],
     timeout: Duration,
-) -> Result<BTreeMap<String, Configs>, String> {
+) -> Result<BTreeMap<String, Configs>, Failure> {
     let resources = topics
         .iter()
         .map(|topic| Resource::new(topic))
@@ -55,13 +55,13 @@ pub(crate) fn describe<C: ClientContext>(
 ///
 /// # Safety
 /// The event is alive.
-unsafe fn read(event: &Event) -> Result<BTreeMap<String, Configs>, String> {
+unsafe fn read(event: &Event) -> Result<BTreeMap<String, Configs>, Failure> {
     let mut found = BTreeMap::new();
     // SAFETY: what the event points to is alive as long as it, and each index is below the count that came with the array.
     unsafe {
         let result = sys::rd_kafka_event_DescribeConfigs_result(event.0);
         if result.is_null() {
-            return Err("the answer is of another kind".into());
+            return Err(Failure::Call("the answer is of another kind".into()));
         }
         let mut count = 0;
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
@@ -74,7 +74,7 @@ unsafe fn read(event: &Event) -> Result<BTreeMap<String, Configs>, String> {
             }
             if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
                 let reason = owned(sys::rd_kafka_err2str(code));
-                return Err(format!("topic {name}: {reason}"));
+                return Err(Failure::Topic { topic: name, reason });
             }
             let mut count = 0;
             let entries = sys::rd_kafka_ConfigResource_configs(resource, &raw mut count);

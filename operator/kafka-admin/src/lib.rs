@@ -1,32 +1,27 @@
 //! Kafka administration as the operator needs it: what topics there are, how they are configured, creating topics, and
 //! changing single configuration keys without touching the others.
 
+mod access;
 mod configs;
+mod error;
 mod incremental;
 mod log;
 mod native;
 mod topics;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use access::{Credentials, Sasl, Trust};
+pub use error::Error;
+use log::Trouble;
+use native::Failure;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
-
-/// How brokers are verified.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Trust {
-    /// TLS against the system's authorities.
-    System,
-    /// TLS against these PEM certificates.
-    Pem(String),
-    /// Plain text.
-    Disabled,
-}
 
 /// A topic as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,45 +56,13 @@ pub struct TopicSpec {
     pub configs: BTreeMap<String, String>,
 }
 
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The client could not be made from its configuration.
-    #[error("the Kafka client refuses its configuration: {0}")]
-    Configuration(#[source] KafkaError),
-    /// The call did not reach a broker or the broker refused it as a whole.
-    #[error("{operation} failed: {reason}")]
-    Call {
-        /// What was tried.
-        operation: &'static str,
-        /// What the client says, with its last connection error.
-        reason: String,
-    },
-    /// There are fewer brokers than copies of each partition are wanted.
-    #[error("creation of topic {topic} failed: {reason}")]
-    TooFewBrokers {
-        /// The topic.
-        topic: String,
-        /// What the broker says.
-        reason: String,
-    },
-    /// The broker refused a topic.
-    #[error("{operation} of topic {topic} failed: {reason}")]
-    Topic {
-        /// What was tried.
-        operation: &'static str,
-        /// The topic.
-        topic: String,
-        /// What the broker says.
-        reason: String,
-    },
-}
-
 /// A connection to one Kafka cluster. Dropping it ends its threads.
 pub struct Admin {
     client: Arc<AdminClient<DefaultClientContext>>,
     bootstrap_servers: String,
     timeout: Duration,
+    /// What the client last complained of. It does so once in half a minute only, however often it is refused.
+    trouble: Mutex<Option<Trouble>>,
 }
 
 impl Admin {
@@ -109,7 +72,12 @@ impl Admin {
     ///
     /// # Errors
     /// When the configuration is refused, for example certificates that are not PEM.
-    pub fn new(bootstrap_servers: &str, trust: &Trust, timeout: Duration) -> Result<Self, Error> {
+    pub fn new(
+        bootstrap_servers: &str,
+        trust: &Trust,
+        sasl: Option<&Sasl>,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", bootstrap_servers)
@@ -117,19 +85,14 @@ impl Admin {
             .set("allow.auto.create.topics", "false")
             .set("socket.timeout.ms", timeout.as_millis().to_string())
             .set("reconnect.backoff.max.ms", "5000");
-        match trust {
-            Trust::Disabled => config.set("security.protocol", "plaintext"),
-            Trust::System => config
-                .set("security.protocol", "ssl")
-                .set("ssl.ca.location", "probe"),
-            Trust::Pem(pem) => config.set("security.protocol", "ssl").set("ssl.ca.pem", pem),
-        };
+        access::configure(&mut config, trust, sasl);
         config.set_log_level(RDKafkaLogLevel::Warning);
         let client = AdminClient::from_config(&config).map_err(Error::Configuration)?;
         Ok(Self {
             client: Arc::new(client),
             bootstrap_servers: bootstrap_servers.to_owned(),
             timeout,
+            trouble: Mutex::default(),
         })
     }
 
@@ -141,16 +104,33 @@ impl Admin {
 
     /// The client's newest log line says more than the time-out that follows from it.
     fn call_error(&self, operation: &'static str, error: &KafkaError) -> Error {
-        self.reason(operation, error.to_string())
+        self.reason(operation, &error.to_string())
     }
 
-    fn reason(&self, operation: &'static str, error: String) -> Error {
-        let cause = match log::drain(self.client.inner()) {
-            Some(line) => format!("{error}: {line}"),
-            None => error,
-        };
-        let reason = format!("{cause} (brokers {})", self.bootstrap_servers);
-        Error::Call { operation, reason }
+    fn reason(&self, operation: &'static str, error: &str) -> Error {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = log::drain(self.client.inner(), trouble.take());
+        let servers = &self.bootstrap_servers;
+        match &*trouble {
+            Some(Trouble::Refused(why)) => Error::Authentication {
+                operation,
+                reason: format!("{why} (brokers {servers})"),
+            },
+            Some(Trouble::Other(why)) => Error::Call {
+                operation,
+                reason: format!("{error}: {why} (brokers {servers})"),
+            },
+            None => Error::Call {
+                operation,
+                reason: format!("{error} (brokers {servers})"),
+            },
+        }
+    }
+
+    /// The brokers answer: whatever the client complained of is over.
+    fn well(&self) {
+        log::drain(self.client.inner(), None);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Describes those of the named topics that exist, with all configuration keys. Reading never creates a topic.
@@ -175,6 +155,7 @@ impl Admin {
         let operation = "reading topics";
         let read = move || topics::describe(client.inner(), &names, timeout);
         let topics = self.wait(operation, read).await?;
+        self.well();
         if topics.is_empty() {
             return Ok(topics);
         }
@@ -182,7 +163,6 @@ impl Admin {
         let (client, names): (_, Vec<_>) = (Arc::clone(&self.client), topics.keys().cloned().collect());
         let read = move || configs::describe(client.inner(), &names, keys, timeout);
         let mut configs = self.wait(operation, read).await?;
-        log::drain(self.client.inner());
         // One that has just been deleted has no configuration.
         let with_configs = |(name, topic)| {
             let configs = configs.remove(&name)?;
@@ -195,11 +175,18 @@ impl Admin {
     async fn wait<T: Send + 'static>(
         &self,
         operation: &'static str,
-        call: impl FnOnce() -> Result<T, String> + Send + 'static,
+        call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Error> {
         match tokio::task::spawn_blocking(call).await {
-            Ok(result) => result.map_err(|error| self.reason(operation, error)),
-            Err(error) => Err(self.reason(operation, error.to_string())),
+            Ok(result) => result.map_err(|failure| match failure {
+                Failure::Call(error) => self.reason(operation, &error),
+                Failure::Topic { topic, reason } => Error::Topic {
+                    operation: "reading",
+                    topic,
+                    reason,
+                },
+            }),
+            Err(error) => Err(self.reason(operation, &error.to_string())),
         }
     }
 

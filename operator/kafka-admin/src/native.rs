@@ -9,6 +9,25 @@ use rdkafka_sys as sys;
 /// Room for an error text of librdkafka.
 const ERROR_TEXT: usize = 512;
 
+/// Why a read failed.
+pub(crate) enum Failure {
+    /// As a whole: no broker answered, or not as it should.
+    Call(String),
+    /// A broker does not tell of one topic.
+    Topic {
+        /// The topic.
+        topic: String,
+        /// What the broker says.
+        reason: String,
+    },
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self::Call(reason)
+    }
+}
+
 /// A time-out as librdkafka takes it.
 pub(crate) fn milliseconds(timeout: Duration) -> i32 {
     i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)

@@ -9,7 +9,7 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka_sys as sys;
 
 use crate::TopicDescription;
-use crate::native::{Event, Options, Queue, owned};
+use crate::native::{Event, Failure, Options, Queue, owned};
 
 /// Describes those of the named topics that exist, without their configuration. Blocks until the broker has answered, at
 /// most for `timeout`.
@@ -17,7 +17,7 @@ pub(crate) fn describe<C: ClientContext>(
     client: &Client<C>,
     names: &[String],
     timeout: Duration,
-) -> Result<BTreeMap<String, TopicDescription>, String> {
+) -> Result<BTreeMap<String, TopicDescription>, Failure> {
     // A name that is asked for twice is refused.
     let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     if names.is_empty() {
@@ -61,13 +61,13 @@ impl Drop for Collection {
 ///
 /// # Safety
 /// The event is alive.
-unsafe fn read(event: &Event) -> Result<BTreeMap<String, TopicDescription>, String> {
+unsafe fn read(event: &Event) -> Result<BTreeMap<String, TopicDescription>, Failure> {
     let mut found = BTreeMap::new();
     // SAFETY: what the event points to is alive as long as it, and each index is below the count that came with the array.
     unsafe {
         let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
         if result.is_null() {
-            return Err("the answer is of another kind".into());
+            return Err(Failure::Call("the answer is of another kind".into()));
         }
         let mut count = 0;
         let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
@@ -82,10 +82,8 @@ unsafe fn read(event: &Event) -> Result<BTreeMap<String, TopicDescription>, Stri
                 continue;
             }
             if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-                return Err(format!(
-                    "topic {name}: {}",
-                    owned(sys::rd_kafka_error_string(error))
-                ));
+                let reason = owned(sys::rd_kafka_error_string(error));
+                return Err(Failure::Topic { topic: name, reason });
             }
             let mut partitions = 0;
             let list = sys::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);

@@ -11,6 +11,7 @@
 mod backing;
 mod cache;
 mod crd;
+mod kafka;
 mod network;
 mod scaling;
 mod status;
@@ -18,11 +19,12 @@ mod text;
 mod workloads;
 
 pub use backing::{
-    Auth, CaRef, Compatibility, Credentials, Database, Encoding, Jwks, JwksRef, Kafka, LocalRef,
-    SchemaRegistry, Tls, TlsMode, Topics,
+    Auth, CaRef, Compatibility, Credentials, Database, Encoding, Jwks, JwksRef, LocalRef, SchemaRegistry,
+    Tls, TlsMode,
 };
 pub use cache::{Cache, Redis};
 pub use crd::{definition, to_yaml};
+pub use kafka::{Kafka, Sasl, SaslMechanism, Topics};
 use kube::{CustomResource, KubeSchema};
 pub use network::{Egress, NetworkPolicy, NetworkPolicyMode};
 pub use scaling::{Autoscaling, Disruption};

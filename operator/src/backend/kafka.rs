@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use logistics_kafka_admin::{Admin, Config, Error, TopicDescription, TopicSpec, Trust};
+use logistics_kafka_admin::{Admin, Config, Error, Sasl, TopicDescription, TopicSpec, Trust};
 use logistics_schemas::topics;
 
 use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT, Refused};
@@ -186,6 +186,8 @@ pub struct Target {
     pub bootstrap_servers: String,
     /// How brokers are verified.
     pub trust: Trust,
+    /// Who connects; `None` for brokers that ask nobody.
+    pub sasl: Option<Sasl>,
 }
 
 /// What the operator asks of a Kafka cluster.
@@ -257,7 +259,12 @@ impl Kafka {
 impl Default for Kafka {
     fn default() -> Self {
         Self::new(Box::new(|target| {
-            let admin = Admin::new(&target.bootstrap_servers, &target.trust, CALL_TIMEOUT)?;
+            let Target {
+                bootstrap_servers,
+                trust,
+                sasl,
+            } = target;
+            let admin = Admin::new(bootstrap_servers, trust, sasl.as_ref(), CALL_TIMEOUT)?;
             Ok(Box::new(admin))
         }))
     }
@@ -288,7 +295,10 @@ impl Backend for Kafka {
             .describe(&names)
             .await
             .map(Topics)
-            .map_err(|error| unreachable(&error))
+            .map_err(|error| BackendError {
+                reason: reason(&error, Reason::Unreachable),
+                message: format!("{error}{}", remedy(&error)),
+            })
     }
 
     fn part(items: &[Topic], seen: &Topics) -> Topics {
@@ -327,7 +337,7 @@ impl Backend for Kafka {
             Change::Delete(topic) => admin.delete(topic).await,
         };
         let failed = |error| BackendError {
-            reason: Reason::TopicFailed,
+            reason: reason(&error, Reason::TopicFailed),
             message: format!("{change}: {error}{}", remedy(&error)),
         };
         result.map_err(failed)?;
@@ -354,14 +364,19 @@ fn remedy(error: &Error) -> &'static str {
         Error::TooFewBrokers { .. } => {
             "; set spec.kafka.topics.replicationFactor to the number of brokers at most, or add brokers"
         }
+        Error::Authentication { .. } => {
+            "; correct spec.kafka.sasl, or the user in the Secret that it names: both are tried again by themselves"
+        }
         _ => "",
     }
 }
 
-fn unreachable(error: &Error) -> BackendError {
-    BackendError {
-        reason: Reason::Unreachable,
-        message: error.to_string(),
+fn reason(error: &Error, otherwise: Reason) -> Reason {
+    match (error, otherwise) {
+        (Error::Authentication { .. }, _) => Reason::AuthenticationFailed,
+        // The broker is there: it does not tell of the topic.
+        (Error::Topic { .. }, Reason::Unreachable) => Reason::Refused,
+        _ => otherwise,
     }
 }
 

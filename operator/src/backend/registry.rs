@@ -1,18 +1,21 @@
 //! The schema registry: subjects with the release's schemas, and their compatibility.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use logistics_kafka_admin::Trust;
+use logistics_kafka_admin::{Credentials, Trust};
 use logistics_schemas::topics;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Backend, BackendError, BackendPlan, CALL_TIMEOUT, Refused};
+use self::http::HttpClient;
+use super::{Backend, BackendError, BackendPlan, Refused};
 use crate::reason::Reason;
 use crate::validate::ValidPlatform;
 
@@ -126,6 +129,8 @@ pub struct Target {
     pub url: String,
     /// How it is verified.
     pub trust: Trust,
+    /// Who asks; `None` for a registry that asks nobody.
+    pub credentials: Option<Credentials>,
 }
 
 /// A registry's HTTP interface.
@@ -137,12 +142,6 @@ pub trait Http: Send + Sync {
         path: &'a str,
         body: Option<Value>,
     ) -> BoxFuture<'a, Result<(StatusCode, Vec<u8>), BackendError>>;
-}
-
-/// A client of one registry.
-struct HttpClient {
-    http: Client,
-    url: String,
 }
 
 /// An open connection to a registry.
@@ -187,59 +186,6 @@ struct Verdict {
     is_compatible: bool,
     #[serde(default)]
     messages: Vec<String>,
-}
-
-impl HttpClient {
-    fn new(target: &Target) -> Result<Self, BackendError> {
-        let fail = |message: String| BackendError {
-            reason: Reason::InvalidAuthority,
-            message,
-        };
-        let mut builder = Client::builder()
-            .timeout(CALL_TIMEOUT)
-            .connect_timeout(CALL_TIMEOUT / 2)
-            .redirect(reqwest::redirect::Policy::none());
-        if let Trust::Pem(pem) = &target.trust {
-            let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| fail(format!("the registry's authority is not PEM: {}", chain(&error))))?;
-            if authorities.is_empty() {
-                return Err(fail("the registry's authority holds no PEM certificate".into()));
-            }
-            builder = builder.tls_certs_only(authorities);
-        }
-        let http = builder.build().map_err(|error| fail(chain(&error)))?;
-        let url = target.url.clone();
-        Ok(Self { http, url })
-    }
-}
-
-impl Http for HttpClient {
-    fn call<'a>(
-        &'a self,
-        method: Method,
-        path: &'a str,
-        body: Option<Value>,
-    ) -> BoxFuture<'a, Result<(StatusCode, Vec<u8>), BackendError>> {
-        let url = format!("{}{path}", self.url);
-        let mut request = self
-            .http
-            .request(method, &url)
-            .header("accept", "application/vnd.schemaregistry.v1+json");
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        Box::pin(async move {
-            let answer = async {
-                let response = request.send().await?;
-                let status = response.status();
-                Ok::<_, reqwest::Error>((status, response.bytes().await?.to_vec()))
-            };
-            answer.await.map_err(|error| BackendError {
-                reason: Reason::Unreachable,
-                message: format!("{url}: {}", chain(&error)),
-            })
-        })
-    }
 }
 
 async fn state(http: &dyn Http, subject: &Subject) -> Result<SubjectState, BackendError> {
@@ -432,9 +378,23 @@ fn not_found(status: StatusCode, body: &[u8]) -> Option<i64> {
 }
 
 fn refused(path: &str, status: StatusCode, body: &[u8]) -> BackendError {
+    let (reason, remedy) = match status {
+        StatusCode::UNAUTHORIZED => (
+            Reason::AuthenticationFailed,
+            "; correct spec.schemaRegistry.credentials, or the user in the Secret that it names: both are tried again by \
+             themselves",
+        ),
+        _ => (Reason::Refused, ""),
+    };
+    let said = text(body);
+    let said = if said.is_empty() {
+        said
+    } else {
+        format!(": {said}")
+    };
     BackendError {
-        reason: Reason::Refused,
-        message: format!("{path}: the registry answered {status}: {}", text(body)),
+        reason,
+        message: format!("{path}: the registry answered {status}{said}{remedy}"),
     }
 }
 
@@ -453,17 +413,6 @@ fn text(body: &[u8]) -> String {
         .and_then(|v| Some(v.get("message")?.as_str()?.to_owned()));
     let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     text.chars().take(SHOWN).collect()
-}
-
-/// An error with its causes: the outermost text alone rarely says what happened.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

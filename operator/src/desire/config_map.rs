@@ -12,7 +12,7 @@ use super::controller_revision::Revision;
 use super::{Context, object};
 use crate::child::{Child, ChildKind};
 use crate::names::{ADMIN_PORT, GRPC_PORT, MIGRATE, path};
-use crate::validate::{ValidRedis, ValidTls};
+use crate::validate::{ValidRedis, ValidSasl, ValidTls};
 
 /// Connections that a service opens to PostgreSQL at most.
 const SERVICE_CONNECTIONS: u32 = 10;
@@ -49,12 +49,18 @@ pub(super) fn service_config(context: Context<'_>, workload: Workload) -> String
         kafka: file::Kafka {
             bootstrap_servers: valid.kafka.bootstrap_servers.clone(),
             tls: tls(&valid.kafka.tls, Authority::Kafka),
+            sasl: valid.kafka.sasl.as_ref().map(sasl),
             topic_prefix: valid.kafka.topic_prefix.clone(),
             group_id: context.names.consumer_group(workload),
         },
         schema_registry: file::SchemaRegistry {
             url: valid.registry.url.clone(),
             tls: tls(&valid.registry.tls, Authority::Registry),
+            credentials: valid
+                .registry
+                .secret
+                .as_ref()
+                .map(|_| credentials(path::REGISTRY)),
             encoding: valid.registry.encoding,
         },
         auth: file::Auth {
@@ -128,6 +134,27 @@ fn database(context: Context<'_>, credentials: &str, max_connections: u32) -> fi
         username_file: PathBuf::from(credentials).join("username"),
         password_file: PathBuf::from(credentials).join("password"),
         max_connections,
+    }
+}
+
+fn sasl(sasl: &ValidSasl) -> file::Sasl {
+    let file::Credentials {
+        username_file,
+        password_file,
+    } = credentials(path::KAFKA);
+    file::Sasl {
+        mechanism: sasl.mechanism,
+        username_file,
+        password_file,
+    }
+}
+
+/// The files of a Secret that is mounted in a folder.
+fn credentials(folder: &str) -> file::Credentials {
+    let folder = PathBuf::from(folder);
+    file::Credentials {
+        username_file: folder.join("username"),
+        password_file: folder.join("password"),
     }
 }
 

@@ -44,6 +44,12 @@ pub(super) fn service(context: Context<'_>, workload: Workload, revision: &str, 
     files.authority(Authority::Kafka, &valid.kafka.tls);
     files.authority(Authority::Registry, &valid.registry.tls);
     files.authority(Authority::Database, &valid.database.tls);
+    if let Some(sasl) = &valid.kafka.sasl {
+        files.secret("kafka", &sasl.secret, path::KAFKA);
+    }
+    if let Some(secret) = &valid.registry.secret {
+        files.secret("registry", secret, path::REGISTRY);
+    }
     if let Some(redis) = valid.redis_of(workload) {
         files.authority(Authority::Cache, &redis.tls);
         if let Some(secret) = &redis.secret {

@@ -160,6 +160,45 @@ fn the_cache_is_that_of_tracking() {
     }
 }
 
+/// Every service knows who connects to Kafka and who asks the registry by files, which its pods mount from the Secrets.
+#[test]
+fn users_of_kafka_and_the_registry_are_in_mounted_files() {
+    let valid = fixture::everything();
+    let (_, desired) = Cluster::running(&valid).decide(&valid);
+    let of_kind = |kind| desired.children.iter().filter(move |child| child.id.kind == kind);
+    let configs: Vec<logistics_schemas::config::ServiceConfig> = of_kind(ChildKind::ConfigMap)
+        .filter_map(|child| serde_norway::from_str(child.object["data"]["config.yaml"].as_str()?).ok())
+        .collect();
+    assert_eq!(configs.len(), 3);
+    for config in configs {
+        let sasl = config.kafka.sasl.unwrap();
+        let registry = config.schema_registry.credentials.unwrap();
+        let folders = [
+            (sasl.username_file, sasl.password_file, "everything-kafka"),
+            (
+                registry.username_file,
+                registry.password_file,
+                "everything-registry",
+            ),
+        ];
+        let mut deployments = of_kind(ChildKind::Deployment);
+        let component = config.workload.name();
+        let pod = deployments
+            .find(|child| child.object["metadata"]["labels"]["app.kubernetes.io/component"] == component)
+            .map(|child| &child.object["spec"]["template"]["spec"])
+            .unwrap();
+        for (username, password, secret) in folders {
+            let folder = username.parent().unwrap().to_string_lossy();
+            assert_eq!(password, username.with_file_name("password"));
+            let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+            let mount = mounts.iter().find(|mount| mount["mountPath"] == *folder).unwrap();
+            let volumes = pod["volumes"].as_array().unwrap();
+            let volume = volumes.iter().find(|it| it["name"] == mount["name"]).unwrap();
+            assert_eq!(volume["secret"]["secretName"], secret, "{component}");
+        }
+    }
+}
+
 /// The restricted Pod Security standard, for every pod that the operator makes.
 #[test]
 fn pods_are_restricted() {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube_runtime::reflector::ObjectRef;
-use logistics_kafka_admin::Trust;
+use logistics_kafka_admin::{Sasl, Trust};
 pub use observed::{Children, Observed};
 pub(crate) use optional::follow as follow_optional;
 pub(crate) use references::watch_references;
@@ -61,7 +61,7 @@ pub struct Sources {
     pub postgres: Poller<Postgres>,
 }
 
-/// The backends of a platform; `None` where its authority is not known.
+/// The backends of a platform; `None` where its authority or its credentials are not known.
 #[derive(Clone)]
 pub struct Targets {
     /// The Kafka cluster.
@@ -124,14 +124,25 @@ impl Sources {
                     .ok_or_else(|| found.unread(&reference))
             }
         };
-        let kafka_target = trust(&valid.kafka.tls).map(|trust| kafka::Target {
+        let sasl = valid.kafka.sasl.as_ref().map(|sasl| {
+            Ok(Sasl {
+                mechanism: sasl.mechanism.as_str(),
+                credentials: found.credentials(namespace, &sasl.secret)?,
+            })
+        });
+        let kafka_target = both(trust(&valid.kafka.tls), sasl).map(|(trust, sasl)| kafka::Target {
             bootstrap_servers: valid.kafka.bootstrap_servers.clone(),
             trust,
+            sasl,
         });
-        let registry_target = trust(&valid.registry.tls).map(|trust| registry::Target {
-            url: valid.registry.url.clone(),
-            trust,
-        });
+        let secret = valid.registry.secret.as_ref();
+        let login = secret.map(|secret| found.credentials(namespace, secret));
+        let registry_target =
+            both(trust(&valid.registry.tls), login).map(|(trust, credentials)| registry::Target {
+                url: valid.registry.url.clone(),
+                trust,
+                credentials,
+            });
         let resync = valid.kafka.resync;
         let read_kafka = read(&kafka_target, |target| {
             self.kafka.watch(platform, target, kafka::wanted(valid), resync)
@@ -172,7 +183,15 @@ impl Sources {
     }
 }
 
-/// What is known of a backend, as far as its authority is known.
+/// What is needed to reach a backend: whom to trust, and who asks, where anybody does.
+fn both<C>(
+    trust: Result<Trust, Option<BackendError>>,
+    who: Option<Result<C, Option<BackendError>>>,
+) -> Result<(Trust, Option<C>), Option<BackendError>> {
+    Ok((trust?, who.transpose()?))
+}
+
+/// What is known of a backend, as far as it is known how to reach it.
 fn read<T, S>(target: &Result<T, Option<BackendError>>, watch: impl FnOnce(&T) -> Reading<S>) -> Reading<S> {
     match target {
         Ok(target) => watch(target),

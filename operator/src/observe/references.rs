@@ -1,12 +1,16 @@
 //! Secrets and `ConfigMap`s that specs refer to. One watch of each kind tells which there are, by their metadata only;
-//! of a `ConfigMap` that a platform names, the keys that it names are read when the object is new or has changed. No
-//! Secret is ever read.
+//! the keys that the operator itself needs are read when the object is new or has changed: of `ConfigMap`s the
+//! authorities and key sets, of Secrets the credentials by which it asks Kafka and the schema registry. No other Secret
+//! is ever read.
 
 mod known;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
+
+use logistics_kafka_admin::Credentials;
 
 pub use self::watch::References;
 pub(crate) use self::watch::watch_references;
@@ -56,6 +60,15 @@ impl Reference {
         }
     }
 
+    /// A key of a Secret.
+    fn credential(namespace: &str, name: &str, key: &str) -> Self {
+        Self {
+            key: Some(key.into()),
+            ..Self::secret(namespace, name)
+        }
+    }
+
+    /// A Secret whose content is others' affair.
     fn secret(namespace: &str, name: &str) -> Self {
         Self {
             kind: RefKind::Secret,
@@ -88,6 +101,17 @@ pub(super) fn of(valid: &ValidPlatform) -> Vec<(Reference, &'static str)> {
             "spec.cache.redis.credentials.secretRef",
         )
     }));
+    let kafka = valid.kafka.sasl.as_ref().map(|sasl| &sasl.secret);
+    for (secret, field) in [
+        (kafka, "spec.kafka.sasl.credentials.secretRef"),
+        (
+            valid.registry.secret.as_ref(),
+            "spec.schemaRegistry.credentials.secretRef",
+        ),
+    ] {
+        let keys = secret.into_iter().flat_map(|secret| login(namespace, secret));
+        all.extend(keys.map(|key| (key, field)));
+    }
     let authorities = [
         (&valid.kafka.tls, "spec.kafka.tls.caConfigMapRef"),
         (&valid.registry.tls, "spec.schemaRegistry.tls.caConfigMapRef"),
@@ -102,22 +126,41 @@ pub(super) fn of(valid: &ValidPlatform) -> Vec<(Reference, &'static str)> {
     all
 }
 
+/// User and password in a Secret.
+fn login(namespace: &str, secret: &str) -> [Reference; 2] {
+    ["username", "password"].map(|key| Reference::credential(namespace, secret, key))
+}
+
 /// What is not there, as sentences with a remedy; what is still being looked up is not among them.
 pub(super) fn missing(wanted: &[(Reference, &'static str)], found: &Found) -> Vec<String> {
     let absent = wanted
         .iter()
         .filter(|(reference, _)| found.is_known(reference) && !found.has(reference));
-    absent
+    let mut sentences: Vec<_> = absent
         .map(|(reference, field)| format!("{field}: {}", found.explain(reference)))
-        .collect()
+        .collect();
+    // Of a Secret that is not there no key is.
+    sentences.dedup();
+    sentences
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 enum State {
     Unknown,
     Absent,
-    /// The keys that are named and there; of a Secret none is known.
+    /// The keys that are named and there.
     Present(Arc<BTreeMap<String, String>>),
+}
+
+/// What was read may be secret.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("Unknown"),
+            Self::Absent => f.write_str("Absent"),
+            Self::Present(values) => f.debug_tuple("Present").field(&values.keys()).finish(),
+        }
+    }
 }
 
 /// What is known about references.
@@ -140,7 +183,22 @@ impl Found {
         }
     }
 
-    /// The value of a ConfigMap's key.
+    /// The user and the password in a Secret; the error tells why they cannot be used, and is `None` while they are being
+    /// looked up.
+    pub(super) fn credentials(
+        &self,
+        namespace: &str,
+        secret: &str,
+    ) -> Result<Credentials, Option<BackendError>> {
+        let [username, password] = login(namespace, secret);
+        let value = |reference| self.value(reference).ok_or_else(|| self.unread(reference));
+        Ok(Credentials {
+            username: value(&username)?,
+            password: value(&password)?,
+        })
+    }
+
+    /// The value of a key.
     pub(super) fn value(&self, reference: &Reference) -> Option<String> {
         match self.0.get(&reference.object()) {
             Some(State::Present(data)) => data.get(reference.key.as_ref()?).cloned(),
@@ -166,7 +224,10 @@ impl Found {
         } = reference;
         match (self.0.get(&reference.object()), key) {
             (Some(State::Absent), _) => format!("{kind:?} {name} is not in namespace {namespace}; create it"),
-            (Some(State::Present(_)), Some(key)) => format!("{kind:?} {name} has no key {key}; add it"),
+            (Some(State::Present(_)), Some(key)) => match kind {
+                RefKind::Secret => format!("{kind:?} {name} has no text at key {key}; write it there"),
+                RefKind::ConfigMap => format!("{kind:?} {name} has no key {key}; add it"),
+            },
             _ => format!("{kind:?} {name} is being looked up"),
         }
     }

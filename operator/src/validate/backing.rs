@@ -1,46 +1,15 @@
-//! Checks of what the platform stands on.
+//! Checks of what the platform stands on beside Kafka.
 
 use logistics_schemas::config::Encoding;
 
-use super::platform::{ValidAuth, ValidDatabase, ValidKafka, ValidRedis, ValidRegistry, ValidTls};
+use super::platform::{ValidAuth, ValidDatabase, ValidRedis, ValidRegistry, ValidTls};
 use super::{Findings, scalar};
 use crate::api;
 
-pub(super) fn kafka(kafka: &api::Kafka, findings: &mut Findings) -> ValidKafka {
-    let topics = &kafka.topics;
-    for (field, value, max) in [
-        ("spec.kafka.topics.partitions", topics.partitions, 1000),
-        (
-            "spec.kafka.topics.replicationFactor",
-            topics.replication_factor,
-            10,
-        ),
-    ] {
-        if !(1..=max).contains(&value) {
-            findings.add(field, value, format!("is not between 1 and {max}"));
-        }
-    }
-    let prefix = scalar::text(
-        &kafka.topic_prefix,
-        100,
-        |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'),
-        "is not a prefix of a topic's name; use at most 100 letters, digits, '.', '_' and '-', for example acme.",
-    );
-    let retention = scalar::duration_within(&topics.retention, ("1h", 3600), ("87600h", 87_600 * 3600));
-    let resync = scalar::duration_within(&kafka.resync, ("5s", 5), ("1h", 3600));
-    ValidKafka {
-        bootstrap_servers: findings.take(
-            "spec.kafka.bootstrapServers",
-            &kafka.bootstrap_servers,
-            scalar::bootstrap_servers(&kafka.bootstrap_servers),
-        ),
-        tls: tls("spec.kafka.tls", &kafka.tls, findings),
-        topic_prefix: findings.take("spec.kafka.topicPrefix", &kafka.topic_prefix, prefix),
-        partitions: topics.partitions,
-        replication_factor: topics.replication_factor,
-        retention: findings.take("spec.kafka.topics.retention", &topics.retention, retention),
-        resync: findings.take("spec.kafka.resync", &kafka.resync, resync),
-    }
+/// The name of the Secret with credentials.
+pub(super) fn secret(path: &str, credentials: &api::Credentials, findings: &mut Findings) -> String {
+    let name = &credentials.secret_ref.name;
+    findings.take(&format!("{path}.secretRef.name"), name, scalar::object_name(name))
 }
 
 pub(super) fn registry(registry: &api::SchemaRegistry, findings: &mut Findings) -> ValidRegistry {
@@ -51,12 +20,23 @@ pub(super) fn registry(registry: &api::SchemaRegistry, findings: &mut Findings) 
         let remedy = "and tls.mode disagree; use https:// with Verify, or http:// with Disabled";
         findings.add(field, &registry.url, remedy);
     }
+    if registry.credentials.is_some() && tls == ValidTls::Disabled {
+        findings.add(
+            "spec.schemaRegistry.tls.mode",
+            "Disabled",
+            "would send the password of credentials as it is; use https:// with tls.mode Verify, or leave credentials out",
+        );
+    }
     ValidRegistry {
         url: findings
             .take(field, &registry.url, url)
             .trim_end_matches('/')
             .to_owned(),
         tls,
+        secret: registry
+            .credentials
+            .as_ref()
+            .map(|credentials| secret("spec.schemaRegistry.credentials", credentials, findings)),
         compatibility: registry.compatibility,
         encoding: match registry.encoding {
             api::Encoding::Avro => Encoding::Avro,
@@ -73,7 +53,6 @@ pub(super) fn database(database: &api::Database, findings: &mut Findings) -> Val
         |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
         "is not a database name; use at most 63 letters, digits, '_' and '-'",
     );
-    let secret = &database.credentials.secret_ref.name;
     ValidDatabase {
         host: findings.take("spec.database.host", &database.host, host),
         port: findings.take(
@@ -87,11 +66,7 @@ pub(super) fn database(database: &api::Database, findings: &mut Findings) -> Val
             name.and_then(scalar::required),
         ),
         tls: tls("spec.database.tls", &database.tls, findings),
-        owner_secret: findings.take(
-            "spec.database.credentials.secretRef.name",
-            secret,
-            scalar::object_name(secret),
-        ),
+        owner_secret: secret("spec.database.credentials", &database.credentials, findings),
     }
 }
 
@@ -104,14 +79,10 @@ pub(super) fn redis(redis: &api::Redis, findings: &mut Findings) -> ValidRedis {
         ),
         port: findings.take("spec.cache.redis.port", &redis.port.to_string(), port(redis.port)),
         tls: tls("spec.cache.redis.tls", &redis.tls, findings),
-        secret: redis.credentials.as_ref().map(|credentials| {
-            let secret = &credentials.secret_ref.name;
-            findings.take(
-                "spec.cache.redis.credentials.secretRef.name",
-                secret,
-                scalar::object_name(secret),
-            )
-        }),
+        secret: redis
+            .credentials
+            .as_ref()
+            .map(|credentials| secret("spec.cache.redis.credentials", credentials, findings)),
     }
 }
 
@@ -161,7 +132,7 @@ pub(super) fn auth(auth: &api::Auth, findings: &mut Findings) -> ValidAuth {
     }
 }
 
-fn tls(path: &str, tls: &api::Tls, findings: &mut Findings) -> ValidTls {
+pub(super) fn tls(path: &str, tls: &api::Tls, findings: &mut Findings) -> ValidTls {
     let field = format!("{path}.caConfigMapRef");
     match (tls.mode, &tls.ca_config_map_ref) {
         (api::TlsMode::Disabled, None) => ValidTls::Disabled,

@@ -4,6 +4,7 @@
 //! here because an object may be older than its schema. All errors are found at once.
 
 mod backing;
+mod kafka;
 mod network;
 mod platform;
 mod pod_template;
@@ -13,9 +14,10 @@ mod workload;
 
 use std::fmt;
 
+pub use kafka::{ValidKafka, ValidSasl};
 pub use network::ValidNetworkPolicy;
 pub use platform::{
-    ValidAuth, ValidDatabase, ValidImage, ValidKafka, ValidOtlp, ValidPlatform, ValidPrometheus, ValidRedis,
+    ValidAuth, ValidDatabase, ValidImage, ValidOtlp, ValidPlatform, ValidPrometheus, ValidRedis,
     ValidRegistry, ValidTls,
 };
 pub use workload::{ValidAutoscaling, ValidWorkload, ValidWorkloads};

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use logistics_schemas::Workload;
 use logistics_schemas::config::{Encoding, LogLevel, PlatformIdentity};
 
+use super::kafka::{self, ValidKafka};
 use super::network::{self, ValidNetworkPolicy};
 use super::workload::{self, ValidWorkload, ValidWorkloads};
 use super::{Findings, backing, scalar};
@@ -89,25 +90,6 @@ pub enum ValidTls {
     Disabled,
 }
 
-/// The event backbone.
-#[derive(Clone, Debug)]
-pub struct ValidKafka {
-    /// Comma-separated `host:port`.
-    pub bootstrap_servers: String,
-    /// How brokers are verified.
-    pub tls: ValidTls,
-    /// Put before each topic's name.
-    pub topic_prefix: String,
-    /// Partitions of each topic.
-    pub partitions: i32,
-    /// Copies of each partition.
-    pub replication_factor: i32,
-    /// How long records are kept.
-    pub retention: Duration,
-    /// How often topics and subjects are compared.
-    pub resync: Duration,
-}
-
 /// The schema registry.
 #[derive(Clone, Debug)]
 pub struct ValidRegistry {
@@ -115,6 +97,8 @@ pub struct ValidRegistry {
     pub url: String,
     /// How the registry is verified.
     pub tls: ValidTls,
+    /// Name of the Secret with the credentials; `None` for a registry that asks nobody.
+    pub secret: Option<String>,
     /// Which changes are accepted.
     pub compatibility: Compatibility,
     /// How events are written.
@@ -184,7 +168,7 @@ pub(super) fn platform(platform: &LogisticsPlatform, findings: &mut Findings) ->
         version: findings.take("spec.version", &spec.version, scalar::image_tag(&spec.version)),
         image: image(&spec.image, findings),
         workloads: ValidWorkloads::new(|name| workload::workload(name, spec, findings)),
-        kafka: backing::kafka(&spec.kafka, findings),
+        kafka: kafka::kafka(&spec.kafka, findings),
         registry: backing::registry(&spec.schema_registry, findings),
         database: backing::database(&spec.database, findings),
         redis: spec

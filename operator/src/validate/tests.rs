@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::validate;
 use crate::api::{
     Autoscaling, CaRef, LogisticsPlatform, NetworkPolicyMode, Otlp, Prometheus, Quantity, ResourceList,
-    Resources, TlsMode, Untyped,
+    Resources, SaslMechanism, Tls, TlsMode, Untyped,
 };
 use crate::fixture;
 
@@ -25,7 +25,7 @@ fn the_sample_is_valid_and_complete() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table: one row for each rule")]
 fn every_error_names_its_field() {
-    let cases: [(&str, Edit); 40] = [
+    let cases: [(&str, Edit); 44] = [
         ("metadata.name", |p| p.metadata.name = Some("Acme".into())),
         ("metadata.name", |p| p.metadata.name = Some("a".repeat(41))),
         ("spec.version", |p| p.spec.version = "v 1".into()),
@@ -63,6 +63,27 @@ fn every_error_names_its_field() {
         }),
         ("spec.schemaRegistry.url", |p| {
             p.spec.schema_registry.url = "http://registry/".into();
+        }),
+        ("spec.kafka.sasl.mechanism", |p| {
+            p.spec.kafka.tls = Tls {
+                mode: TlsMode::Disabled,
+                ca_config_map_ref: None,
+            };
+            p.spec.kafka.sasl = Some(fixture::sasl(SaslMechanism::Plain, "kafka"));
+        }),
+        ("spec.kafka.sasl.credentials.secretRef.name", |p| {
+            p.spec.kafka.sasl = Some(fixture::sasl(SaslMechanism::ScramSha512, "A b"));
+        }),
+        ("spec.schemaRegistry.tls.mode", |p| {
+            p.spec.schema_registry.url = "http://registry/".into();
+            p.spec.schema_registry.tls = Tls {
+                mode: TlsMode::Disabled,
+                ca_config_map_ref: None,
+            };
+            p.spec.schema_registry.credentials = Some(fixture::credentials("registry"));
+        }),
+        ("spec.schemaRegistry.credentials.secretRef.name", |p| {
+            p.spec.schema_registry.credentials = Some(fixture::credentials("A b"));
         }),
         ("spec.database.host", |p| {
             p.spec.database.host = "postgres://x".into();

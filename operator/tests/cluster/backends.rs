@@ -20,6 +20,7 @@ async fn admin() -> Result<Admin> {
     Ok(Admin::new(
         &kafka.bootstrap_servers,
         &Trust::Disabled,
+        None,
         Duration::from_secs(10),
     )?)
 }
@@ -123,6 +124,7 @@ async fn an_incompatible_subject_stops_a_release_before_it_starts() -> Result<()
     let connection = Registry::default().connect(&Target {
         url: server.url.clone(),
         trust: Trust::Disabled,
+        credentials: None,
     })?;
     let foreign = Subject {
         name: format!("{}.shipment.created-value", site.namespace),

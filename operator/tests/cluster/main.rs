@@ -3,6 +3,7 @@
 
 mod backends;
 mod children;
+mod credentials;
 mod definition;
 mod faults;
 mod leader;

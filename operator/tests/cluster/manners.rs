@@ -296,7 +296,8 @@ async fn what_is_outside_is_deleted_with_the_platform_when_asked() -> Result<()>
     };
     let kafka = dev_rig::shared::kafka().await?;
     let trust = logistics_kafka_admin::Trust::Disabled;
-    let admin = logistics_kafka_admin::Admin::new(&kafka.bootstrap_servers, &trust, Duration::from_secs(10))?;
+    let admin =
+        logistics_kafka_admin::Admin::new(&kafka.bootstrap_servers, &trust, None, Duration::from_secs(10))?;
     assert_eq!(admin.describe(&topics).await?.len(), topics.len());
     site.platforms().delete("acme", &DeleteParams::default()).await?;
     // The garbage collector, which takes foreground deletions to their end, does not run here.

@@ -62,13 +62,15 @@ pub(crate) fn full(name: &str) -> Value {
             "kafka": {
                 "bootstrapServers": "kafka-0.kafka:9093,kafka-1.kafka:9093",
                 "tls": tls,
+                "sasl": {"mechanism": "PLAIN", "credentials": {"secretRef": {"name": "kafka"}}},
                 "topicPrefix": "acme.",
                 "topics": {"partitions": 12, "replicationFactor": 2, "retention": "36h30m"},
                 "resync": "1m30s",
             },
             "schemaRegistry": {
-                "url": "http://registry:8081",
-                "tls": {"mode": "Disabled"},
+                "url": "https://registry:8081",
+                "tls": tls,
+                "credentials": {"secretRef": {"name": "registry"}},
                 "compatibility": "FULL_TRANSITIVE",
                 "encoding": "Json",
             },

@@ -3,14 +3,16 @@
 //! The file's form is that of [`logistics_schemas::config`]; its path comes from the flag `--config` or from
 //! [`CONFIG_VARIABLE`]. Flags and variables that overrule single values are those of [`Overrides`].
 
+mod check;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use logistics_schemas::Workload;
-use logistics_schemas::config::{
-    Cache, Database, LogLevel, MigrateConfig, ServiceConfig, Streams, Tls, TlsMode,
-};
+use logistics_schemas::config::{LogLevel, MigrateConfig, ServiceConfig};
 use serde::de::DeserializeOwned;
+
+use check::{check_database, check_service, invalid};
 
 /// Names the configuration file.
 pub const CONFIG_VARIABLE: &str = "LOGISTICS_CONFIG";
@@ -141,141 +143,6 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
         path: path.to_owned(),
         source,
     })
-}
-
-fn check_service(config: &ServiceConfig, workload: Workload) -> Result<(), ConfigError> {
-    if config.workload != workload {
-        return Err(invalid(
-            "workload",
-            config.workload.name(),
-            "is another service's; start the subcommand of that name, or give this one its own file",
-        ));
-    }
-    if config.grpc.listen == config.admin.listen && config.grpc.listen.port() != 0 {
-        return Err(invalid(
-            "admin.listen",
-            config.admin.listen.to_string(),
-            "is grpc.listen too; give each its own port",
-        ));
-    }
-    check_database(&config.database)?;
-    if config.kafka.bootstrap_servers.trim().is_empty() {
-        return Err(invalid(
-            "kafka.bootstrapServers",
-            "",
-            "must name at least one host:port",
-        ));
-    }
-    if config.kafka.group_id.is_empty() {
-        return Err(invalid("kafka.groupId", "", "must name the consumer group"));
-    }
-    check_tls("kafka.tls", &config.kafka.tls)?;
-    check_registry(&config.schema_registry.url, &config.schema_registry.tls)?;
-    for (field, value) in [
-        ("auth.issuer", &config.auth.issuer),
-        ("auth.audience", &config.auth.audience),
-    ] {
-        if value.is_empty() {
-            return Err(invalid(field, "", "must be what the tokens carry"));
-        }
-    }
-    config.cache.as_ref().map_or(Ok(()), check_cache)?;
-    check_streams(&config.streams)?;
-    match &config.otlp {
-        Some(otlp) if !(0.0..=1.0).contains(&otlp.sampling_ratio) => Err(invalid(
-            "otlp.samplingRatio",
-            otlp.sampling_ratio.to_string(),
-            "must be between 0 and 1",
-        )),
-        Some(otlp) if !otlp.endpoint.starts_with("http://") && !otlp.endpoint.starts_with("https://") => {
-            Err(invalid(
-                "otlp.endpoint",
-                otlp.endpoint.clone(),
-                "must be a URL such as http://collector:4317",
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_cache(cache: &Cache) -> Result<(), ConfigError> {
-    if cache.redis.host.is_empty() {
-        return Err(invalid("cache.redis.host", "", "must not be empty"));
-    }
-    check_tls("cache.redis.tls", &cache.redis.tls)
-}
-
-fn check_streams(streams: &Streams) -> Result<(), ConfigError> {
-    if !(1..=3600).contains(&streams.max_seconds) {
-        return Err(invalid(
-            "streams.maxSeconds",
-            streams.max_seconds.to_string(),
-            "must be between 1 and 3600",
-        ));
-    }
-    for (field, value) in [
-        ("streams.maxOpen", streams.max_open),
-        ("streams.maxOpenPerCaller", streams.max_open_per_caller),
-        ("streams.slowClientSeconds", streams.slow_client_seconds),
-    ] {
-        if value == 0 {
-            return Err(invalid(field, "0", "must be at least 1"));
-        }
-    }
-    Ok(())
-}
-
-fn check_registry(url: &str, tls: &Tls) -> Result<(), ConfigError> {
-    let scheme = match tls.mode {
-        TlsMode::Verify => "https://",
-        TlsMode::Disabled => "http://",
-    };
-    if !url.starts_with(scheme) {
-        return Err(invalid(
-            "schemaRegistry.url",
-            url,
-            "must begin with https:// where schemaRegistry.tls.mode is Verify, and with http:// where it is Disabled",
-        ));
-    }
-    check_tls("schemaRegistry.tls", tls)
-}
-
-fn check_database(database: &Database) -> Result<(), ConfigError> {
-    for (field, value) in [
-        ("database.host", &database.host),
-        ("database.name", &database.name),
-    ] {
-        if value.is_empty() {
-            return Err(invalid(field, "", "must not be empty"));
-        }
-    }
-    if !(2..=1000).contains(&database.max_connections) {
-        return Err(invalid(
-            "database.maxConnections",
-            database.max_connections.to_string(),
-            "must be between 2 and 1000",
-        ));
-    }
-    check_tls("database.tls", &database.tls)
-}
-
-fn check_tls(field: &'static str, tls: &Tls) -> Result<(), ConfigError> {
-    match (&tls.mode, &tls.ca_file) {
-        (TlsMode::Disabled, Some(file)) => Err(invalid(
-            field,
-            file.display().to_string(),
-            "is a caFile, but mode is Disabled; set mode Verify or leave the file out",
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn invalid(field: &'static str, value: impl Into<String>, remedy: &'static str) -> ConfigError {
-    ConfigError::Invalid {
-        field,
-        value: value.into(),
-        remedy,
-    }
 }
 
 #[cfg(test)]

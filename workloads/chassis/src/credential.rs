@@ -1,6 +1,10 @@
 //! Credentials in files, as Secrets are mounted.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often credential files are looked at.
+pub(crate) const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Longest credential, in bytes.
 const MAX_CREDENTIAL: usize = 1024;

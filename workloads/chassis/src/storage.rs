@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::credential::{CredentialError, credential};
+use crate::credential::{CredentialError, REFRESH_INTERVAL, credential};
 use crate::migrate::ServiceMigrations;
 
 /// The reason in [`crate::admin::Readiness`] until the database can be used.
@@ -27,8 +27,6 @@ const SESSION: [(&str, &str); 3] = [
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "60s"),
 ];
-/// How often the credential files are looked at.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 /// Pauses between attempts to reach the database at start.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 

@@ -6,6 +6,7 @@
 
 mod cache;
 mod feed;
+mod guarded;
 mod log;
 mod registry;
 mod requests;
@@ -19,8 +20,8 @@ use logistics_chassis::migrate::{self, MigrateError, ServiceMigrations};
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
 use logistics_schemas::config::{
-    Auth, Cache, Database, Encoding, Kafka, Listener, LogLevel, MigrateConfig, PlatformIdentity,
-    SchemaRegistry, ServiceConfig, ServiceRole, Streams, Tls, TlsMode,
+    Auth, Cache, Database, Encoding, Listener, LogLevel, MigrateConfig, PlatformIdentity, SchemaRegistry,
+    ServiceConfig, ServiceRole, Streams, Tls, TlsMode,
 };
 use logistics_schemas::{Workload, topics};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -33,6 +34,8 @@ pub use requests::{order, scan};
 
 const ISSUER: &str = "https://issuer.test";
 const AUDIENCE: &str = "logistics";
+/// Nobody listens there.
+const ABSENT: &str = "127.0.0.1:1";
 /// Partitions of each topic.
 pub const PARTITIONS: i32 = 6;
 
@@ -48,6 +51,7 @@ pub struct Testbed {
     topic_prefix: String,
     postgres: &'static dev_rig::Postgres,
     log: Option<Log>,
+    guarded: Option<guarded::Guarded>,
     registry: Option<&'static dev_rig::SchemaRegistry>,
     cache: Option<Cache>,
 }
@@ -80,6 +84,7 @@ impl Testbed {
             topic_prefix: format!("{}.", database.name),
             postgres,
             log: None,
+            guarded: None,
             registry: None,
             cache: None,
             database,
@@ -124,7 +129,6 @@ impl Testbed {
         let any_port = || Listener {
             listen: ([127, 0, 0, 1], 0).into(),
         };
-        let absent = || "127.0.0.1:1".to_owned();
         ServiceConfig {
             platform: self.platform.clone(),
             workload,
@@ -132,20 +136,13 @@ impl Testbed {
             admin: any_port(),
             control: any_port(),
             database: self.database_config(workload.name()),
-            kafka: Kafka {
-                bootstrap_servers: self
-                    .log
-                    .as_ref()
-                    .map_or_else(absent, |log| log.bootstrap_servers.clone()),
-                tls: plain(),
-                topic_prefix: self.topic_prefix.clone(),
-                group_id: format!("{}.{}.{workload}", self.platform.namespace, self.platform.name),
-            },
+            kafka: self.kafka_config(workload),
             schema_registry: SchemaRegistry {
                 url: self
                     .registry
-                    .map_or_else(|| format!("http://{}", absent()), |registry| registry.url.clone()),
+                    .map_or_else(|| format!("http://{ABSENT}"), |registry| registry.url.clone()),
                 tls: plain(),
+                credentials: None,
                 encoding: Encoding::default(),
             },
             auth: Auth {

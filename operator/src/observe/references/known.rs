@@ -17,7 +17,7 @@ pub(super) type Versions = HashMap<String, HashMap<String, u64>>;
 pub(super) struct Effects {
     /// Platforms that it concerns.
     pub(super) wake: BTreeSet<Platform>,
-    /// `ConfigMap`s to read.
+    /// Objects to read.
     pub(super) read: Vec<Object>,
 }
 
@@ -40,6 +40,13 @@ struct Named {
     platforms: BTreeSet<Platform>,
     keys: BTreeSet<String>,
     content: Option<Content>,
+}
+
+impl Named {
+    /// Whether anybody needs more than that it is there.
+    fn is_read(&self) -> bool {
+        !self.keys.is_empty()
+    }
 }
 
 struct Content {
@@ -116,16 +123,16 @@ impl Known {
         if !self.is_listed(object) {
             return State::Unknown;
         }
-        match (object.0, self.version(object), self.named.get(object)) {
-            (_, None, _) => State::Absent,
-            (RefKind::Secret, Some(_), _) => State::Present(Arc::default()),
-            (RefKind::ConfigMap, Some(_), named) => named
-                .and_then(|named| {
-                    named
-                        .content
-                        .as_ref()
-                        .filter(|content| content.keys.is_superset(&named.keys))
-                })
+        if self.version(object).is_none() {
+            return State::Absent;
+        }
+        match self.named.get(object) {
+            None => State::Unknown,
+            Some(named) if !named.is_read() => State::Present(Arc::default()),
+            Some(named) => named
+                .content
+                .as_ref()
+                .filter(|content| content.keys.is_superset(&named.keys))
                 .map_or(State::Unknown, |content| {
                     State::Present(Arc::clone(&content.values))
                 }),
@@ -142,7 +149,7 @@ impl Known {
             .content
             .as_ref()
             .is_some_and(|content| content.version >= version && content.keys.is_superset(&named.keys));
-        object.0 == RefKind::ConfigMap && !current && self.reading.insert(object.clone())
+        named.is_read() && !current && self.reading.insert(object.clone())
     }
 
     /// A kind was listed, in a namespace or in all.
@@ -195,17 +202,18 @@ impl Known {
         if version.is_none() {
             named.content = None;
         }
-        // That a ConfigMap appeared is news when it has been read.
-        let news = match object.0 {
-            RefKind::Secret => former.is_some() != version.is_some(),
-            RefKind::ConfigMap => former.is_some() && version.is_none(),
+        // That an object appeared whose content is needed is news when it has been read.
+        let news = if named.is_read() {
+            former.is_some() && version.is_none()
+        } else {
+            former.is_some() != version.is_some()
         };
         if news || (first && version.is_none()) {
             effects.wake.extend(named.platforms.iter().cloned());
         }
     }
 
-    /// A `ConfigMap` was read; `None` when it is not there.
+    /// An object was read; `None` when it is not there.
     pub(super) fn read(
         &mut self,
         object: &Object,

@@ -1,12 +1,13 @@
 //! The watches of what there is, and the reads of what platforms name.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::{ByteString, NamespaceResourceScope};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource, ResourceExt};
 use kube_runtime::WatchStreamExt;
@@ -26,7 +27,7 @@ use crate::observe::{Area, Sources};
 use crate::retry_after;
 use crate::telemetry::Health;
 
-/// `ConfigMap`s that are read at the same time.
+/// Objects that are read at the same time.
 const READS: usize = 4;
 
 /// First pause after a failed read, and the longest.
@@ -96,34 +97,66 @@ impl References {
 
     /// Of an object there is one at a time, so that its pause is everybody's.
     async fn read_one(&self, object: Object) {
-        let (_, namespace, name) = &object;
-        let api: Api<ConfigMap> = Api::namespaced(self.0.client.clone(), namespace);
+        let (kind, namespace, name) = &object;
         let mut pause = RETRY.0;
         while self.known().goes_on(&object) {
             let answer = {
                 let _turn = self.0.reads.acquire().await;
-                tokio::time::timeout(TIMEOUT, api.get_opt(name)).await
+                tokio::time::timeout(TIMEOUT, get(&self.0.client, &object)).await
             };
             match answer {
                 Ok(Ok(found)) => {
-                    let found = found.map(|object| (version(&object), object.data.unwrap_or_default()));
                     let effects = self.known().read(&object, found);
                     self.act(effects);
                     return;
                 }
                 Ok(Err(error)) => {
                     pause = pause.max(retry_after::of(&error).unwrap_or_default());
-                    warn!(namespace, name, %error, "a ConfigMap could not be read, it is tried again");
+                    warn!(
+                        ?kind,
+                        namespace, name, %error, "what a platform refers to could not be read, it is tried again"
+                    );
                 }
                 Err(_) => warn!(
-                    namespace,
-                    name, "no answer when a ConfigMap was read, it is tried again"
+                    ?kind,
+                    namespace, name, "no answer when what a platform refers to was read, it is tried again"
                 ),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(RETRY.1);
         }
     }
+}
+
+/// The version and the values of an object, where it is there.
+async fn get(
+    client: &Client,
+    (kind, namespace, name): &Object,
+) -> kube::Result<Option<(u64, BTreeMap<String, String>)>> {
+    Ok(match kind {
+        RefKind::ConfigMap => {
+            let found = Api::<ConfigMap>::namespaced(client.clone(), namespace)
+                .get_opt(name)
+                .await?;
+            found.map(|object| (version(&object), object.data.unwrap_or_default()))
+        }
+        RefKind::Secret => {
+            let found = Api::<Secret>::namespaced(client.clone(), namespace)
+                .get_opt(name)
+                .await?;
+            found.map(|object| (version(&object), texts(object.data.unwrap_or_default())))
+        }
+    })
+}
+
+/// The values that can be credentials. As in the files of a pod, a line break at the end does not count.
+fn texts(data: BTreeMap<String, ByteString>) -> BTreeMap<String, String> {
+    let text = |(key, ByteString(value)): (String, ByteString)| {
+        let text = String::from_utf8(value).ok()?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        (!text.is_empty()).then(|| (key, text.to_owned()))
+    };
+    data.into_iter().filter_map(text).collect()
 }
 
 fn key(platform: &ObjectRef<LogisticsPlatform>) -> Platform {

@@ -8,13 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Cache;
 use super::connect::{ConnectError, Credentials, connect};
+use crate::credential::REFRESH_INTERVAL;
 
 /// Pauses between attempts: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// A connection that has lasted for so long was a good one: the next attempt comes soon.
 const STEADY: Duration = Duration::from_secs(30);
-/// How often the credential files are looked at.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Connects a cache.
 #[derive(Debug)]

@@ -30,13 +30,13 @@ pub(super) async fn wait_for_id(registry: &Registry, own: &Own) -> u32 {
     }
 }
 
-/// The same, but a registry that is away is waited for until `deadline` only.
+/// The same, but a registry that is away, or does not let this service in, is waited for until `deadline` only.
 pub(super) async fn first_id(registry: &Registry, own: &Own, deadline: Instant) -> Option<u32> {
     let mut pauses = Pauses::default();
     loop {
         match registry.id_of(&own.subject, own.text).await {
             Ok(id) => return Some(id),
-            Err(error @ RegistryError::Unreachable { .. }) if Instant::now() >= deadline => {
+            Err(error) if error.is_away() && Instant::now() >= deadline => {
                 tracing::warn!(subject = own.subject, %error, "its events are written as JSON until the registry answers");
                 return None;
             }

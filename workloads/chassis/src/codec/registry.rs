@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use logistics_schemas::config::{SchemaRegistry, TlsMode};
+use logistics_schemas::config::{Credentials, SchemaRegistry, TlsMode};
 use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
+
+use crate::credential::{CredentialError, credential};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +29,18 @@ pub enum RegistryError {
     /// The client cannot be built.
     #[error("schemaRegistry: cannot make a client: {0}")]
     Client(reqwest::Error),
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// It does not know who asks.
+    #[error(
+        "the schema registry at {url} does not accept the credentials; correct the Secret that is mounted for \
+         schemaRegistry.credentials"
+    )]
+    Unauthorized {
+        /// The address.
+        url: String,
+    },
     /// No answer in time, or no connection.
     #[error("the schema registry at {url} does not answer: {reason}")]
     Unreachable {
@@ -55,12 +69,23 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// Whether the registry is no use now, whatever it is asked.
+    pub(super) const fn is_away(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Unauthorized { .. } | Self::Credential(_)
+        )
+    }
+}
+
 /// A client of one registry. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Registry {
     /// `None`: it has nothing, and nobody is asked.
     client: Option<Client>,
     url: String,
+    credentials: Option<Credentials>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +120,7 @@ impl Registry {
         Ok(Self {
             client: Some(builder.build().map_err(RegistryError::Client)?),
             url: config.url.trim_end_matches('/').to_owned(),
+            credentials: config.credentials.clone(),
         })
     }
 
@@ -103,6 +129,7 @@ impl Registry {
         Self {
             client: None,
             url: "nowhere".to_owned(),
+            credentials: None,
         }
     }
 
@@ -142,8 +169,20 @@ impl Registry {
             url: self.url.clone(),
             reason: with_causes(&error.without_url()),
         };
-        let mut response = request(client).send().await.map_err(unreachable)?;
+        let mut request = request(client);
+        if let Some(files) = &self.credentials {
+            // Questions are few: each reads the files, so that credentials may change at any time.
+            let username = credential("schemaRegistry.credentials.usernameFile", &files.username_file)?;
+            let password = credential("schemaRegistry.credentials.passwordFile", &files.password_file)?;
+            request = request.basic_auth(username, Some(password));
+        }
+        let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(RegistryError::Unauthorized {
+                url: self.url.clone(),
+            });
+        }
         if status == StatusCode::NOT_FOUND {
             return Err(not_found(what));
         }

@@ -1,5 +1,7 @@
 use std::io::Write as _;
 
+use logistics_schemas::config::Streams;
+
 use super::*;
 
 const SERVICE: &str = "
@@ -18,9 +20,12 @@ database:
 kafka:
   bootstrapServers: kafka.backing.svc:9093
   tls: {mode: Verify}
+  sasl: {mechanism: SCRAM-SHA-512, usernameFile: /etc/logistics/kafka/username, passwordFile: /etc/logistics/kafka/password}
   topicPrefix: ''
   groupId: logistics.acme.shipment
-schemaRegistry: {url: 'https://registry.backing.svc:8443/apis/ccompat/v7', tls: {mode: Verify}}
+schemaRegistry:
+  {url: 'https://registry.backing.svc:8443/apis/ccompat/v7', tls: {mode: Verify}, credentials: {
+    usernameFile: /etc/logistics/registry/username, passwordFile: /etc/logistics/registry/password}}
 cache: {redis: {host: redis.backing.svc, port: 6379, tls: {mode: Verify, caFile: /etc/logistics/ca/cache/ca.crt}}}
 auth: {issuer: 'https://issuer.example', audience: logistics, jwksFile: /etc/logistics/auth/jwks.json}
 otlp: {endpoint: 'http://collector:4317', samplingRatio: 1.0}
@@ -87,6 +92,21 @@ fn what_is_wrong_is_named_with_its_value() {
             "mode: Verify, caFile: /etc/logistics/ca/database",
             "mode: Disabled, caFile: /etc/logistics/ca/database",
             "database.tls: \"/etc/logistics/ca/database/ca.crt\"",
+        ),
+        (
+            "tls: {mode: Verify}\n  sasl: {mechanism: SCRAM-SHA-512",
+            "tls: {mode: Disabled}\n  sasl: {mechanism: PLAIN",
+            "kafka.sasl.mechanism: \"PLAIN\" sends the password as it is",
+        ),
+        (
+            "mechanism: SCRAM-SHA-512",
+            "mechanism: GSSAPI",
+            "unknown variant `GSSAPI`",
+        ),
+        (
+            "'https://registry.backing.svc:8443/apis/ccompat/v7', tls: {mode: Verify}",
+            "'http://registry.backing.svc:8080/apis/ccompat/v7', tls: {mode: Disabled}",
+            "schemaRegistry.credentials: \"/etc/logistics/registry/password\" would be sent as they are",
         ),
         ("host: redis.backing.svc", "host: ''", "cache.redis.host: \"\""),
         (

@@ -30,6 +30,7 @@ pub use metrics::ConsumerMetrics;
 pub use record::Record;
 pub(crate) use record::header;
 
+use crate::credential::CredentialError;
 use crate::kafka;
 use crate::service::Chassis;
 use assignment::Assignment;
@@ -61,6 +62,9 @@ impl<H: Handler> Handler for Arc<H> {
 /// Why a consumer ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// The settings were refused.
     #[error("kafka: cannot make a consumer: {0}")]
     Settings(KafkaError),
@@ -117,7 +121,7 @@ impl<H: Handler> Consumer<H> {
     pub async fn run(self, stop: CancellationToken) -> Result<(), ConsumerError> {
         let assignment = Assignment::new(self.metrics.clone());
         let consumer: StreamConsumer<Assignment> = self
-            .settings()
+            .settings()?
             .create_with_context(assignment.clone())
             .map_err(ConsumerError::Settings)?;
         let consumer = Arc::new(consumer);
@@ -142,15 +146,18 @@ impl<H: Handler> Consumer<H> {
             drained,
             stop: stop.child_token(),
         };
-        let outcome = dispatch.run(has_room, &stop).await;
+        let outcome = tokio::select! {
+            outcome = dispatch.run(has_room, &stop) => outcome,
+            never = kafka::follow_credentials(&self.kafka, consumer.client()) => match never {},
+        };
         dispatch.finish().await;
         drop(dispatch);
         leave(consumer).await;
         outcome
     }
 
-    fn settings(&self) -> rdkafka::ClientConfig {
-        let mut config = kafka::client_config(&self.kafka, &self.client_id);
+    fn settings(&self) -> Result<rdkafka::ClientConfig, CredentialError> {
+        let mut config = kafka::client_config(&self.kafka, &self.client_id)?;
         config
             .set("group.id", &self.kafka.group_id)
             .set("auto.offset.reset", "earliest")
@@ -170,7 +177,7 @@ impl<H: Handler> Consumer<H> {
             .set("topic.metadata.refresh.interval.ms", "30000")
             .set("queued.max.messages.kbytes", "16384")
             .set("statistics.interval.ms", "5000");
-        config
+        Ok(config)
     }
 }
 

@@ -33,7 +33,7 @@ impl Record {
             offset: message.offset(),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
-            headers: logistics_kafka_headers::of(message),
+            headers: logistics_kafka_native::headers::of(message),
         })
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use logistics_schemas::config::Kafka;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::FutureProducer;
+use rdkafka::producer::{FutureProducer, Producer as _};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::time::Instant;
@@ -28,6 +28,7 @@ use self::claims::Claims;
 use self::metrics::RelayMetrics;
 use self::pause::Pauses;
 use self::send::{Outcome, Row};
+use crate::credential::CredentialError;
 use crate::outbox::Waker;
 use crate::service::{Chassis, TaskError};
 use crate::{broken, kafka};
@@ -83,6 +84,8 @@ enum SessionError {
     Database(#[from] sqlx::Error),
     #[error("kafka: {0}")]
     Kafka(#[from] KafkaError),
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     #[error("kafka: the batch was not sent: {0}")]
     Unsent(send::SendError),
 }
@@ -109,7 +112,7 @@ impl Relay {
 
     /// Relays with one producer and one database session.
     async fn session(&self, stop: &CancellationToken) -> Result<(), SessionError> {
-        let producer = kafka::producer_config(&self.kafka, &self.client_id).create()?;
+        let producer = kafka::producer_config(&self.kafka, &self.client_id)?.create()?;
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.ignore_pool_close_event(true);
         listener.listen(&self.channel).await?;
@@ -118,7 +121,11 @@ impl Relay {
             claims: Claims::join(&self.pool).await?,
             pauses: Pauses::default(),
         };
-        let ended = self.rounds(&mut session, &mut listener, stop).await;
+        let producer = session.producer.clone();
+        let ended = tokio::select! {
+            ended = self.rounds(&mut session, &mut listener, stop) => ended,
+            never = kafka::follow_credentials(&self.kafka, producer.client()) => match never {},
+        };
         self.metrics.shards(0);
         session.claims.leave().await;
         ended

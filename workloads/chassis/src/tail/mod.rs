@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use metrics::TailMetrics;
 
 use crate::consumer::{ConsumerError, Record, leave};
+use crate::credential::CredentialError;
 use crate::kafka;
 use partitions::{Partitions, Start};
 
@@ -74,9 +75,10 @@ impl<O: Observer> Tail<O> {
                 None | Some(Err(_)) => return Ok(()),
             }
             let consumer: Arc<StreamConsumer> =
-                Arc::new(self.settings().create().map_err(ConsumerError::Settings)?);
+                Arc::new(self.settings()?.create().map_err(ConsumerError::Settings)?);
             let outcome = tokio::select! {
                 outcome = self.read(&consumer) => outcome,
+                never = kafka::follow_credentials(&self.kafka, consumer.client()) => match never {},
                 () = unwanted(&mut wanted) => Ok(()),
                 () = stop.cancelled() => Ok(()),
             };
@@ -86,8 +88,8 @@ impl<O: Observer> Tail<O> {
         }
     }
 
-    fn settings(&self) -> rdkafka::ClientConfig {
-        let mut config = kafka::client_config(&self.kafka, &format!("{}/tail", self.client_id));
+    fn settings(&self) -> Result<rdkafka::ClientConfig, CredentialError> {
+        let mut config = kafka::client_config(&self.kafka, &format!("{}/tail", self.client_id))?;
         config
             // The client insists on a name.
             .set("group.id", &self.kafka.group_id)
@@ -98,7 +100,7 @@ impl<O: Observer> Tail<O> {
             .set("allow.auto.create.topics", "false")
             .set("topic.metadata.refresh.interval.ms", "30000")
             .set("queued.max.messages.kbytes", "16384");
-        config
+        Ok(config)
     }
 
     async fn read(&self, consumer: &Arc<StreamConsumer>) -> Result<(), ConsumerError> {

@@ -20,9 +20,9 @@ use uuid::Uuid;
 
 use crate::support::MIGRATIONS;
 
-const PREFIX: &str = "codec.";
+pub(crate) const PREFIX: &str = "codec.";
 
-fn event() -> ShipmentCreated {
+pub(crate) fn event() -> ShipmentCreated {
     let place = |code: &str| Location {
         code: code.to_owned(),
         facility: String::new(),
@@ -43,7 +43,7 @@ fn event() -> ShipmentCreated {
 }
 
 /// Registers a schema, as the operator does; gives its id.
-async fn register(url: &str, schema: &str) -> Result<u32> {
+pub(crate) async fn register(url: &str, schema: &str) -> Result<u32> {
     let subject = SHIPMENT_CREATED.subject(PREFIX).context("no subject")?;
     register_as(url, &subject, schema).await
 }
@@ -67,6 +67,7 @@ fn plain(url: &str) -> SchemaRegistry {
             mode: TlsMode::Disabled,
             ca_file: None,
         },
+        credentials: None,
         encoding: config::Encoding::Avro,
     }
 }
@@ -131,7 +132,7 @@ async fn a_codec_waits_for_the_registry_and_outlives_it() -> Result<()> {
 }
 
 /// The database of a service.
-async fn pool(testbed: &Testbed) -> Result<PgPool> {
+pub(crate) async fn pool(testbed: &Testbed) -> Result<PgPool> {
     testbed.migrate(&[&MIGRATIONS]).await?;
     Ok(testbed
         .chassis(Workload::Shipment, "codec", &MIGRATIONS)
@@ -139,7 +140,7 @@ async fn pool(testbed: &Testbed) -> Result<PgPool> {
         .pool)
 }
 
-async fn open(config: &SchemaRegistry, pool: &PgPool) -> Result<(Codec, Lookup)> {
+pub(crate) async fn open(config: &SchemaRegistry, pool: &PgPool) -> Result<(Codec, Lookup)> {
     let metrics = CodecMetrics::default();
     Ok(Codec::open(config, PREFIX, &[SHIPMENT_CREATED], pool.clone(), metrics).await?)
 }

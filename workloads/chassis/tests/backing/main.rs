@@ -2,8 +2,10 @@
 
 mod cache;
 mod codec;
+mod guarded_registry;
 mod migrate;
 mod order;
 mod relay;
+mod sasl;
 mod support;
 mod tail;

@@ -47,6 +47,44 @@ fn a_secret_is_there_or_not_and_never_read() {
     assert_eq!(known.state(&object), State::Absent);
 }
 
+/// By its metadata it is followed; by its values only where the operator itself has to say who it is.
+#[test]
+fn of_a_secret_with_a_user_of_the_operator_the_named_keys_are_read() {
+    let mut known = Known::default();
+    let user = Reference::credential("n", "db", "password");
+    let object = user.object();
+    known.want(&platform(), std::slice::from_ref(&user));
+    let effects = known.listed(RefKind::Secret, &None, versions("db", 5));
+    assert_eq!(effects.read, std::slice::from_ref(&object));
+    assert!(!wakes(&effects), "it is woken when the content is known");
+    assert_eq!(known.state(&object), State::Unknown);
+    assert!(wakes(
+        &known.read(&object, Some((5, data("password", "open-sesame"))))
+    ));
+    let State::Present(values) = known.state(&object) else {
+        panic!("not there")
+    };
+    assert_eq!(
+        *values,
+        BTreeMap::from([("password".to_owned(), "open-sesame".to_owned())])
+    );
+    let shown = format!("{:?}", known.state(&object));
+    assert!(
+        shown.contains("password") && !shown.contains("open-sesame"),
+        "{shown}"
+    );
+    assert_eq!(
+        known.changed(&object, Some(6)).read,
+        std::slice::from_ref(&object)
+    );
+    assert!(wakes(
+        &known.read(&object, Some((6, data("password", "rotated"))))
+    ));
+
+    known.forget(&platform());
+    assert!(known.named.is_empty());
+}
+
 #[test]
 fn of_a_config_map_the_named_keys_are_read_once_and_after_each_change() {
     let mut known = Known::default();
