@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod outbox;
 pub mod projection;
+pub mod queue;
 pub mod relay;
 pub mod server;
 pub mod service;

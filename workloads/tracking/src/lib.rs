@@ -1,6 +1,7 @@
 //! The tracking service: projects shipment events into timelines, and answers from them.
 
 mod api;
+mod gather;
 mod kept;
 mod projector;
 mod read;
@@ -43,7 +44,8 @@ pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     let consumers = ConsumerMetrics::register(&chassis.metrics);
     projection::start(&mut chassis, Arc::clone(&codec), projector, waker, &consumers).await?;
     let streams = stream::Streams::start(&mut chassis, codec);
-    let reader = read::Reader::new(chassis.pool.clone(), kept);
+    let gatherer = gather::Gatherer::start(&mut chassis);
+    let reader = read::Reader::new(chassis.pool.clone(), gatherer, kept);
     let api = api::Api::new(chassis.pool.clone(), reader, streams);
     let service = TrackingServiceServer::new(api).max_decoding_message_size(server::MAX_REQUEST);
     chassis.serve(Routes::new(service)).await

@@ -7,20 +7,22 @@ use logistics_schemas::grpc::logistics::tracking::v1::GetTimelineResponse;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::gather::Gatherer;
 use crate::kept::KeptTimelines;
-use crate::store::Timeline;
+use crate::store::{Asked, Timeline};
 use crate::{store, view};
 
 /// Reads timelines.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pool: PgPool,
+    gatherer: Gatherer,
     kept: KeptTimelines,
 }
 
 impl Reader {
-    pub(crate) const fn new(pool: PgPool, kept: KeptTimelines) -> Self {
-        Self { pool, kept }
+    pub(crate) const fn new(pool: PgPool, gatherer: Gatherer, kept: KeptTimelines) -> Self {
+        Self { pool, gatherer, kept }
     }
 
     /// The timeline of a shipment of the account.
@@ -29,7 +31,7 @@ impl Reader {
         if let Some(timeline) = kept.remove(&id) {
             return Ok(timeline);
         }
-        let timeline = store::timeline(&self.pool, id, account_id).await?;
+        let timeline = self.gatherer.timeline(id, account_id).await?;
         let answer = view::timeline(&timeline);
         self.kept
             .keep(lease, account_id, &[(id, timeline.head(), &answer)]);
@@ -43,16 +45,20 @@ impl Reader {
         account_id: &str,
     ) -> Result<HashMap<Uuid, GetTimelineResponse>, ServiceError> {
         let (mut answers, lease) = self.kept.look(ids, account_id).await;
-        let others: Vec<Uuid> = ids
+        let asked = |id: &Uuid| Asked {
+            shipment_id: *id,
+            account_id: account_id.to_owned(),
+        };
+        let others: Vec<Asked> = ids
             .iter()
             .filter(|id| !answers.contains_key(id))
-            .copied()
+            .map(asked)
             .collect();
         if others.is_empty() {
             return Ok(answers);
         }
-        let read = store::timelines(&self.pool, &others, account_id).await?;
-        let read: Vec<(Uuid, i64, GetTimelineResponse)> = read.iter().map(answer).collect();
+        let read = store::timelines(&self.pool, &others).await?;
+        let read: Vec<(Uuid, i64, GetTimelineResponse)> = read.iter().flatten().map(answer).collect();
         let fresh: Vec<_> = read
             .iter()
             .map(|(id, head, answer)| (*id, *head, answer))

@@ -89,13 +89,6 @@ impl Timeline {
     }
 }
 
-/// The timeline of a shipment of the account.
-pub(crate) async fn timeline(pool: &PgPool, id: Uuid, account_id: &str) -> Result<Timeline, ServiceError> {
-    let sql = "SELECT * FROM shipments JOIN timeline USING (shipment_id)
-               WHERE shipment_id = $1 AND account_id = $2 ORDER BY seq";
-    one(pool, sql, id, account_id).await
-}
-
 /// The timeline of a shipment of whatever account, for who knows its number too.
 pub(crate) async fn public_timeline(
     pool: &PgPool,
@@ -104,40 +97,50 @@ pub(crate) async fn public_timeline(
 ) -> Result<Timeline, ServiceError> {
     let sql = "SELECT * FROM shipments JOIN timeline USING (shipment_id)
                WHERE shipment_id = $1 AND tracking_number = $2 ORDER BY seq";
-    one(pool, sql, id, tracking_number).await
-}
-
-/// The timeline of a shipment that `known` proves a claim to.
-async fn one(pool: &PgPool, sql: &'static str, id: Uuid, known: &str) -> Result<Timeline, ServiceError> {
-    let rows = sqlx::query(sql).bind(id).bind(known).fetch_all(pool).await?;
+    let rows = sqlx::query(sql)
+        .bind(id)
+        .bind(tracking_number)
+        .fetch_all(pool)
+        .await?;
     Timeline::from_rows(&rows)?.ok_or_else(|| not_found(id))
 }
 
-/// The timelines of those of the shipments that are of the account.
-pub(crate) async fn timelines(
-    pool: &PgPool,
-    ids: &[Uuid],
-    account_id: &str,
-) -> Result<Vec<Timeline>, ServiceError> {
+/// Which timeline is asked for: that of a shipment, if it is of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) shipment_id: Uuid,
+    pub(crate) account_id: String,
+}
+
+/// The timelines that are asked for, each in its place.
+pub(crate) async fn timelines(pool: &PgPool, asked: &[Asked]) -> Result<Vec<Option<Timeline>>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT * FROM shipments JOIN timeline USING (shipment_id)
-         WHERE shipment_id = ANY ($1) AND account_id = $2 ORDER BY shipment_id, seq",
+        "SELECT * FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (shipment_id, account_id, place)
+         JOIN shipments USING (shipment_id, account_id) JOIN timeline USING (shipment_id) ORDER BY place, seq",
     )
-    .bind(ids)
-    .bind(account_id)
+    .bind(asked.iter().map(|one| one.shipment_id).collect::<Vec<_>>())
+    .bind(asked.iter().map(|one| one.account_id.as_str()).collect::<Vec<_>>())
     .fetch_all(pool)
     .await?;
-    let ids = rows.iter().map(|row| row.try_get::<Uuid, _>("shipment_id"));
-    let ids = ids.collect::<Result<Vec<_>, _>>()?;
-    let (mut timelines, mut from) = (Vec::new(), 0);
-    for same in ids.chunk_by(|one, next| one == next) {
-        timelines.extend(Timeline::from_rows(&rows[from..from + same.len()])?);
-        from += same.len();
+    let mut timelines = vec![None; asked.len()];
+    let mut rest = rows.as_slice();
+    while let Some(first) = rest.first() {
+        let place: i64 = first.try_get("place")?;
+        let same = |row: &PgRow| row.try_get::<i64, _>("place").is_ok_and(|other| other == place);
+        let (own, others) = rest.split_at(rest.iter().take_while(|row| same(row)).count());
+        rest = others;
+        let found = Timeline::from_rows(own)?;
+        if let Some(slot) = usize::try_from(place - 1)
+            .ok()
+            .and_then(|at| timelines.get_mut(at))
+        {
+            *slot = found;
+        }
     }
     Ok(timelines)
 }
 
-fn not_found(id: Uuid) -> ServiceError {
+pub(crate) fn not_found(id: Uuid) -> ServiceError {
     ServiceError::NotFound {
         what: "shipment",
         id: id.to_string(),

@@ -7,11 +7,12 @@ use logistics_chassis::cloudevents::EventWriter;
 use logistics_chassis::errors::{ServiceError, is_away};
 use logistics_chassis::metrics::Metrics;
 use logistics_chassis::outbox::Waker;
+use logistics_chassis::queue::Queue;
 use logistics_chassis::service::Chassis;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use sqlx::PgPool;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::batch::{self, Failure, Outcome};
 use super::{Job, Reply, Writer};
@@ -77,10 +78,9 @@ impl Committers {
 
     /// Starts them. They end when no request is under way any more.
     pub(crate) fn start(self, chassis: &mut Chassis) -> Writer {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let queue = Arc::new(Mutex::new(receiver));
+        let (sender, queue) = Queue::new(QUEUE);
         for _ in 0..COMMITTERS {
-            let run = self.clone().run(Arc::clone(&queue));
+            let run = self.clone().run(queue.clone());
             chassis.spawn("group commit", async {
                 run.await;
                 Ok(())
@@ -89,11 +89,8 @@ impl Committers {
         Writer(sender)
     }
 
-    async fn run(self, queue: Arc<Mutex<mpsc::Receiver<(Job, Reply)>>>) {
-        loop {
-            let Some(mut waiting) = next(&queue).await else {
-                return;
-            };
+    async fn run(self, queue: Queue<(Job, Reply)>) {
+        while let Some(mut waiting) = queue.take(BATCH).await {
             // Who has gone away before its turn has no effect.
             waiting.retain(|(_, reply)| !reply.is_closed());
             if waiting.is_empty() {
@@ -151,20 +148,6 @@ impl Committers {
         self.waker.wake();
         Ok(outcomes)
     }
-}
-
-/// All that waits, up to the limit; `None` when nothing will come any more.
-async fn next(queue: &Mutex<mpsc::Receiver<(Job, Reply)>>) -> Option<Vec<(Job, Reply)>> {
-    let mut queue = queue.lock().await;
-    let mut waiting = vec![queue.recv().await?];
-    // The first wakes this task before others that came with it have been looked at; let them come too.
-    tokio::task::yield_now().await;
-    while waiting.len() < BATCH
-        && let Ok(another) = queue.try_recv()
-    {
-        waiting.push(another);
-    }
-    Some(waiting)
 }
 
 fn lost() -> ServiceError {

@@ -8,3 +8,4 @@ mod redrive;
 mod said;
 mod streams;
 mod support;
+mod together;
