@@ -1,5 +1,6 @@
 //! The tables of the service.
 
+mod columns;
 mod entries;
 
 use std::collections::BTreeMap;
@@ -11,9 +12,11 @@ use logistics_chassis::writes::Writes;
 use logistics_domain::delay::DelayReason;
 use logistics_domain::status::Status;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgPool, Row as _};
+use sqlx::{PgPool, Row as _};
 use uuid::Uuid;
 
+use columns::Columns;
+use entries::entry_columns;
 pub(crate) use entries::{Entry, entries_after, insert_entries};
 
 /// A shipment as the log tells it.
@@ -63,6 +66,39 @@ pub(crate) fn set_standings(writes: &mut Writes, standings: &BTreeMap<Uuid, Stan
         .end();
 }
 
+/// The columns of a shipment, in the order in which [`Shipment::take`] wants them.
+macro_rules! shipment_columns {
+    () => {
+        "shipment_id, account_id, carrier, tracking_number, origin_code, origin_facility, destination_code, \
+         destination_facility, planned_departure, promised_arrival, status, delay"
+    };
+}
+
+impl Shipment {
+    /// The shipment that a row goes on with.
+    fn take(columns: &mut Columns<'_>) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: columns.take()?,
+            account_id: columns.take()?,
+            carrier: columns.take()?,
+            tracking_number: columns.take()?,
+            origin: place(columns)?,
+            destination: place(columns)?,
+            planned_departure: columns.take()?,
+            promised_arrival: columns.take()?,
+            status: columns.name()?,
+            delay: columns.optional_name()?,
+        })
+    }
+}
+
+fn place(columns: &mut Columns<'_>) -> Result<Location, sqlx::Error> {
+    Ok(Location {
+        code: columns.take()?,
+        facility: columns.take()?,
+    })
+}
+
 /// A shipment and its events, of one moment: they are read by one statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Timeline {
@@ -77,15 +113,19 @@ impl Timeline {
         self.entries.last().map_or(0, |entry| entry.seq)
     }
 
-    /// Of the rows of one shipment, each with the shipment and one of its events.
+    /// Of the rows of one shipment, each with one of its events and the shipment.
     fn from_rows(rows: &[PgRow]) -> Result<Option<Self>, sqlx::Error> {
-        let Some(first) = rows.first() else {
+        let Some((first, others)) = rows.split_first() else {
             return Ok(None);
         };
-        Ok(Some(Self {
-            shipment: Shipment::from_row(first)?,
-            entries: rows.iter().map(Entry::from_row).collect::<Result<_, _>>()?,
-        }))
+        let mut columns = Columns::of(first);
+        let mut entries = Vec::with_capacity(rows.len());
+        entries.push(Entry::take(&mut columns)?);
+        let shipment = Shipment::take(&mut columns)?;
+        for row in others {
+            entries.push(Entry::take(&mut Columns::of(row))?);
+        }
+        Ok(Some(Self { shipment, entries }))
     }
 }
 
@@ -95,13 +135,18 @@ pub(crate) async fn public_timeline(
     id: Uuid,
     tracking_number: &str,
 ) -> Result<Timeline, ServiceError> {
-    let sql = "SELECT * FROM shipments JOIN timeline USING (shipment_id)
-               WHERE shipment_id = $1 AND tracking_number = $2 ORDER BY seq";
-    let rows = sqlx::query(sql)
-        .bind(id)
-        .bind(tracking_number)
-        .fetch_all(pool)
-        .await?;
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        entry_columns!(),
+        ", ",
+        shipment_columns!(),
+        " FROM shipments JOIN timeline USING (shipment_id)
+          WHERE shipment_id = $1 AND tracking_number = $2 ORDER BY seq"
+    ))
+    .bind(id)
+    .bind(tracking_number)
+    .fetch_all(pool)
+    .await?;
     Timeline::from_rows(&rows)?.ok_or_else(|| not_found(id))
 }
 
@@ -114,12 +159,22 @@ pub(crate) struct Asked {
 
 /// The timelines that are asked for, each in its place.
 pub(crate) async fn timelines(pool: &PgPool, asked: &[Asked]) -> Result<Vec<Option<Timeline>>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT * FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (shipment_id, account_id, place)
-         JOIN shipments USING (shipment_id, account_id) JOIN timeline USING (shipment_id) ORDER BY place, seq",
-    )
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        entry_columns!(),
+        ", ",
+        shipment_columns!(),
+        ", place
+         FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (shipment_id, account_id, place)
+         JOIN shipments USING (shipment_id, account_id) JOIN timeline USING (shipment_id) ORDER BY place, seq"
+    ))
     .bind(asked.iter().map(|one| one.shipment_id).collect::<Vec<_>>())
-    .bind(asked.iter().map(|one| one.account_id.as_str()).collect::<Vec<_>>())
+    .bind(
+        asked
+            .iter()
+            .map(|one| one.account_id.as_str())
+            .collect::<Vec<_>>(),
+    )
     .fetch_all(pool)
     .await?;
     let mut timelines = vec![None; asked.len()];
@@ -158,52 +213,4 @@ pub(crate) async fn head(pool: &PgPool, id: Uuid, account_id: &str) -> Result<i6
     .fetch_optional(pool)
     .await?;
     head.ok_or_else(|| not_found(id))
-}
-
-/// A name of the domain in a text column.
-fn name<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
-    row: &PgRow,
-    column: &str,
-) -> Result<T, sqlx::Error> {
-    optional_name(row, column)?.ok_or_else(|| sqlx::Error::ColumnDecode {
-        index: column.to_owned(),
-        source: "it is NULL".into(),
-    })
-}
-
-/// The same where there may be none.
-fn optional_name<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
-    row: &PgRow,
-    column: &str,
-) -> Result<Option<T>, sqlx::Error> {
-    let text: Option<&str> = row.try_get(column)?;
-    text.map(str::parse)
-        .transpose()
-        .map_err(|source: T::Err| sqlx::Error::ColumnDecode {
-            index: column.to_owned(),
-            source: source.into(),
-        })
-}
-
-impl FromRow<'_, PgRow> for Shipment {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            id: row.try_get("shipment_id")?,
-            account_id: row.try_get("account_id")?,
-            carrier: row.try_get("carrier")?,
-            tracking_number: row.try_get("tracking_number")?,
-            origin: Location {
-                code: row.try_get("origin_code")?,
-                facility: row.try_get("origin_facility")?,
-            },
-            destination: Location {
-                code: row.try_get("destination_code")?,
-                facility: row.try_get("destination_facility")?,
-            },
-            planned_departure: row.try_get("planned_departure")?,
-            promised_arrival: row.try_get("promised_arrival")?,
-            status: name(row, "status")?,
-            delay: optional_name(row, "delay")?,
-        })
-    }
 }

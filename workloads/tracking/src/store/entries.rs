@@ -6,11 +6,10 @@ use logistics_chassis::errors::ServiceError;
 use logistics_chassis::writes::Writes;
 use logistics_domain::delay::DelayReason;
 use logistics_domain::status::{Classifier, Disposition, Kind, Status};
-use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgPool, Row as _};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{name, optional_name};
+use super::columns::Columns;
 
 /// One event of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +71,15 @@ pub(crate) fn insert_entries(writes: &mut Writes, rows: &[Entry]) {
         .end();
 }
 
+/// The columns of an entry, in the order in which [`Entry::take`] wants them.
+macro_rules! entry_columns {
+    () => {
+        "event_id, shipment_id, seq, kind, reported, classifier, disposition, occurred_at, recorded_at, location_code, \
+         location_facility, reason, actor, retracts, notice, proof_signer, proof_image_ref, proof_signature_ref, assignee"
+    };
+}
+pub(super) use entry_columns;
+
 /// The next events of a shipment, in order.
 pub(crate) async fn entries_after(
     pool: &PgPool,
@@ -79,47 +87,57 @@ pub(crate) async fn entries_after(
     after: i64,
     most: i64,
 ) -> Result<Vec<Entry>, ServiceError> {
-    let entries =
-        sqlx::query_as("SELECT * FROM timeline WHERE shipment_id = $1 AND seq > $2 ORDER BY seq LIMIT $3")
-            .bind(id)
-            .bind(after)
-            .bind(most)
-            .fetch_all(pool)
-            .await?;
-    Ok(entries)
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        entry_columns!(),
+        " FROM timeline WHERE shipment_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
+    ))
+    .bind(id)
+    .bind(after)
+    .bind(most)
+    .fetch_all(pool)
+    .await?;
+    let entry = |row| Entry::take(&mut Columns::of(row));
+    Ok(rows.iter().map(entry).collect::<Result<_, _>>()?)
 }
 
-impl FromRow<'_, PgRow> for Entry {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let code: Option<String> = row.try_get("location_code")?;
-        let facility: Option<String> = row.try_get("location_facility")?;
-        let text = |name: &str| row.try_get::<Option<String>, _>(name);
-        let proof = text("proof_signer")?
-            .zip(text("proof_image_ref")?)
-            .zip(text("proof_signature_ref")?);
+impl Entry {
+    /// The entry that a row begins with, or goes on with.
+    pub(super) fn take(columns: &mut Columns<'_>) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            event_id: row.try_get("event_id")?,
-            shipment_id: row.try_get("shipment_id")?,
-            seq: row.try_get("seq")?,
-            kind: name(row, "kind")?,
-            reported: name(row, "reported")?,
-            classifier: name(row, "classifier")?,
-            disposition: name(row, "disposition")?,
-            occurred_at: row.try_get("occurred_at")?,
-            recorded_at: row.try_get("recorded_at")?,
-            location: code
-                .zip(facility)
-                .map(|(code, facility)| Location { code, facility }),
-            reason: row.try_get("reason")?,
-            actor: row.try_get("actor")?,
-            retracts: row.try_get("retracts")?,
-            notice: optional_name(row, "notice")?,
-            proof: proof.map(|((signer, image_ref), signature_ref)| ProofOfDelivery {
-                signer,
-                image_ref,
-                signature_ref,
-            }),
-            assignee: row.try_get("assignee")?,
+            event_id: columns.take()?,
+            shipment_id: columns.take()?,
+            seq: columns.take()?,
+            kind: columns.name()?,
+            reported: columns.name()?,
+            classifier: columns.name()?,
+            disposition: columns.name()?,
+            occurred_at: columns.take()?,
+            recorded_at: columns.take()?,
+            location: location(columns)?,
+            reason: columns.take()?,
+            actor: columns.take()?,
+            retracts: columns.take()?,
+            notice: columns.optional_name()?,
+            proof: proof(columns)?,
+            assignee: columns.take()?,
         })
     }
+}
+
+fn location(columns: &mut Columns<'_>) -> Result<Option<Location>, sqlx::Error> {
+    let (code, facility): (Option<String>, Option<String>) = (columns.take()?, columns.take()?);
+    let location = |(code, facility)| Location { code, facility };
+    Ok(code.zip(facility).map(location))
+}
+
+fn proof(columns: &mut Columns<'_>) -> Result<Option<ProofOfDelivery>, sqlx::Error> {
+    let (signer, image_ref): (Option<String>, Option<String>) = (columns.take()?, columns.take()?);
+    let signature_ref: Option<String> = columns.take()?;
+    let proof = |((signer, image_ref), signature_ref)| ProofOfDelivery {
+        signer,
+        image_ref,
+        signature_ref,
+    };
+    Ok(signer.zip(image_ref).zip(signature_ref).map(proof))
 }
