@@ -120,8 +120,18 @@ pub fn used(requests: &[Request]) -> BTreeSet<Right> {
     used
 }
 
-/// The rights that no run of the tests can use, each with its reason, from the lines `VERB RESOURCE: REASON`.
-pub fn excused(text: &str) -> Result<BTreeMap<Right, String>> {
+/// Why a right may be without use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excuse {
+    /// Whether a run may use it all the same: it depends on what happens at the same moment.
+    pub by_chance: bool,
+    /// In words.
+    pub reason: String,
+}
+
+/// The rights that no run of the tests can use, or only by chance, each with its reason, from the lines
+/// `VERB RESOURCE: REASON` and `by chance VERB RESOURCE: REASON`.
+pub fn excused(text: &str) -> Result<BTreeMap<Right, Excuse>> {
     let mut excused = BTreeMap::new();
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
@@ -130,6 +140,10 @@ pub fn excused(text: &str) -> Result<BTreeMap<Right, String>> {
         let (right, reason) = line
             .split_once(": ")
             .with_context(|| format!("`{line}`: no reason; write VERB RESOURCE: REASON"))?;
+        let (by_chance, right) = match right.strip_prefix("by chance ") {
+            Some(right) => (true, right),
+            None => (false, right),
+        };
         let (verb, resource) = right
             .split_once(' ')
             .with_context(|| format!("`{line}`: no resource; write VERB RESOURCE: REASON"))?;
@@ -137,7 +151,8 @@ pub fn excused(text: &str) -> Result<BTreeMap<Right, String>> {
             resource: resource.to_owned(),
             verb: verb.to_owned(),
         };
-        excused.insert(right, reason.to_owned());
+        let reason = reason.to_owned();
+        excused.insert(right, Excuse { by_chance, reason });
     }
     Ok(excused)
 }
@@ -189,8 +204,17 @@ mod tests {
 
     #[test]
     fn every_excuse_needs_a_reason() {
-        let read = excused("# a comment\n\nget pods: because\n").expect("excuses");
-        assert_eq!(read.values().collect::<Vec<_>>(), ["because"]);
+        let read =
+            excused("# a comment\n\nget pods: because\nby chance list pods: seldom\n").expect("excuses");
+        let excuse = |by_chance, reason: &str| Excuse {
+            by_chance,
+            reason: reason.to_owned(),
+        };
+        let expected = [
+            (Right::new("", "pods", "get"), excuse(false, "because")),
+            (Right::new("", "pods", "list"), excuse(true, "seldom")),
+        ];
+        assert_eq!(read, BTreeMap::from(expected));
         assert!(excused("get pods").is_err());
     }
 }
