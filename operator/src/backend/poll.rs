@@ -75,8 +75,8 @@ impl<B: Backend> Poller<B> {
         self.leave(platform, Some(target));
         let mut polls = lock(&self.polls);
         let poll = polls.entry(target.clone()).or_insert_with(|| self.start(target));
-        let (reading, new) = lock(&poll.interests).want(platform, items, interval);
-        if new {
+        let (reading, sooner) = lock(&poll.interests).want(platform, items, interval);
+        if sooner {
             poll.wake.notify_one();
         }
         reading
@@ -250,8 +250,12 @@ async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, 
     let mut turn = 0_u64;
     let mut all = 0;
     let mut next = Instant::now();
+    let mut last = next;
     loop {
         let due = next <= Instant::now();
+        if due {
+            last = Instant::now();
+        }
         // Whoever came since the last read does not wait for the next one, and costs only a read of its own.
         let which = if due { Which::All } else { Which::Unread };
         let Read {
@@ -289,7 +293,11 @@ async fn run<B: Backend>(poll: Arc<Poll<B>>, backend: Arc<B>, trigger: Trigger, 
         };
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
-            () = poll.wake.notified() => {}
+            () = poll.wake.notified() => {
+                // A shorter interval counts from the last read on, not only after the pause under way.
+                let interval = lock(&poll.interests).interval();
+                next = next.min(last + paced(interval, B::PACE, all));
+            }
         }
     }
 }

@@ -40,7 +40,8 @@ impl<B: Backend> Default for Interests<B> {
 }
 
 impl<B: Backend> Interests<B> {
-    /// Notes what a platform wants to know. Gives what is known, and whether it wants something new.
+    /// Notes what a platform wants to know. Gives what is known, and whether the reader has to know of it at once: of something
+    /// new, or of a shorter interval.
     pub(super) fn want(
         &mut self,
         platform: &ObjectRef<LogisticsPlatform>,
@@ -50,8 +51,8 @@ impl<B: Backend> Interests<B> {
         if let Some(interest) = self.0.get_mut(platform)
             && interest.items == items
         {
-            interest.interval = interval;
-            return (self.reading(platform), false);
+            let shorter = interval < std::mem::replace(&mut interest.interval, interval);
+            return (self.reading(platform), shorter);
         }
         // What another platform already knows of the same items is not read again.
         let same = self
@@ -204,6 +205,16 @@ mod tests {
             [platform("b")],
             "it is still not as wanted"
         );
+    }
+
+    #[test]
+    fn a_shorter_interval_is_told_at_once() {
+        let mut interests = two();
+        let mut want = |interval| interests.want(&platform("a"), vec![subject("a")], interval).1;
+        assert!(!want(INTERVAL));
+        assert!(want(INTERVAL / 2));
+        assert!(!want(INTERVAL / 2));
+        assert!(!want(INTERVAL));
     }
 
     #[test]
