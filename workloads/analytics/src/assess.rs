@@ -118,7 +118,7 @@ impl Desk {
             None => {}
         }
         let has_arrived = milestone == Some(Milestone::Arrived);
-        let observed = observation::of_event(shipment, event, stay, has_arrived);
+        let observed = observation::of_event(shipment, (event.seq, event.recorded_at), stay, has_arrived);
         self.note(event, found);
         Taken {
             assessed: milestone == Some(Milestone::Departed),
@@ -169,8 +169,5 @@ pub(crate) fn needs(events: &[Sequenced], shipments: &HashMap<Uuid, Shipment>) -
         ShipmentEvent::StatusChanged(_) => None,
     });
     let known = shipments.values().map(Shipment::keys);
-    created
-        .chain(known)
-        .flat_map(|keys| keys.iter().cloned().collect::<Vec<_>>())
-        .collect()
+    created.chain(known).flat_map(Keys::into_all).collect()
 }

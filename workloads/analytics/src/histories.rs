@@ -36,6 +36,10 @@ impl Keys {
         self.0.iter()
     }
 
+    pub(crate) fn into_all(self) -> PerLevel<Key> {
+        self.0
+    }
+
     /// That of its lane.
     pub(crate) fn lane(&self) -> &Key {
         let [lane, ..] = &self.0;

@@ -99,7 +99,7 @@ async fn learn(connection: &mut PgConnection, observed: &[ShipmentObserved]) -> 
     }
     let keys: BTreeSet<Key> = observed
         .iter()
-        .flat_map(|one| observation::keys_of(one).iter().cloned().collect::<Vec<_>>())
+        .flat_map(|one| observation::keys_of(one).into_all())
         .collect();
     let mut histories = Histories::lock(connection, &keys).await?;
     let mut positions = positions(connection, observed).await?;

@@ -1,6 +1,7 @@
 //! What an event teaches, as a record of the log: one for each event that does.
 
-use logistics_chassis::codec::{Arrival, ShipmentObserved, ShipmentStatusChanged};
+use chrono::{DateTime, Utc};
+use logistics_chassis::codec::{Arrival, ShipmentObserved};
 use logistics_domain::eta::Estimate;
 use logistics_domain::history::Outcome;
 use logistics_domain::journey::{Journey, Stay};
@@ -8,10 +9,10 @@ use logistics_domain::journey::{Journey, Stay};
 use crate::histories::Keys;
 use crate::shipments::Shipment;
 
-/// What a shipment's event teaches: a stay that has ended, a journey that has. `None` when it is neither.
+/// What a shipment's event at `seq` teaches: a stay that has ended, a journey that has. `None` when it is neither.
 pub(crate) fn of_event(
     shipment: &Shipment,
-    event: &ShipmentStatusChanged,
+    (seq, recorded_at): (i64, DateTime<Utc>),
     stay: Option<Stay>,
     has_arrived: bool,
 ) -> Option<ShipmentObserved> {
@@ -21,14 +22,14 @@ pub(crate) fn of_event(
     }
     Some(ShipmentObserved {
         shipment_id: shipment.id,
-        seq: event.seq,
+        seq,
         account_id: shipment.account_id.clone(),
         carrier: shipment.carrier.clone(),
         origin: shipment.origin.clone(),
         destination: shipment.destination.clone(),
         stay,
         arrival,
-        recorded_at: event.recorded_at,
+        recorded_at,
     })
 }
 
@@ -93,9 +94,9 @@ pub(crate) fn defect_of(observed: &ShipmentObserved) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, TimeDelta};
+    use chrono::TimeDelta;
     use logistics_domain::journey::Milestone;
-    use logistics_domain::status::{Classifier, Disposition, Kind, Status};
+    use logistics_domain::status::{Classifier, Disposition, Status};
     use uuid::Uuid;
 
     use super::*;
@@ -130,30 +131,7 @@ mod tests {
         }
     }
 
-    fn scan(shipment: &Shipment) -> ShipmentStatusChanged {
-        let at = shipment.journey.arrived.unwrap_or_default();
-        ShipmentStatusChanged {
-            shipment_id: shipment.id,
-            seq: 3,
-            account_id: shipment.account_id.clone(),
-            actor: "scanner".to_owned(),
-            reported: Status::AvailableForPickup,
-            status: Status::AvailableForPickup,
-            classifier: Classifier::Actual,
-            disposition: Disposition::Applied,
-            occurred_at: at,
-            recorded_at: at + TimeDelta::minutes(1),
-            location: None,
-            reason: String::new(),
-            kind: Kind::Scan,
-            retracts: None,
-            delay: None,
-            notice: None,
-            proof: None,
-            assignee: String::new(),
-        }
-    }
-
+    const SCAN: (i64, DateTime<Utc>) = (3, DateTime::UNIX_EPOCH);
     const STAY: Stay = Stay {
         status: Status::InTransit,
         minutes: 128.0,
@@ -162,7 +140,7 @@ mod tests {
     #[test]
     fn what_is_learned_from_the_log_is_what_the_journey_teaches() {
         let shipment = arrived();
-        let observed = of_event(&shipment, &scan(&shipment), Some(STAY), true).expect("it has arrived");
+        let observed = of_event(&shipment, SCAN, Some(STAY), true).expect("it has arrived");
         assert_eq!(outcome_of(&observed), shipment.journey.outcome());
         assert_eq!(keys_of(&observed), shipment.keys());
         assert_eq!((observed.seq, observed.stay), (3, Some(STAY)));
@@ -172,13 +150,13 @@ mod tests {
     #[test]
     fn an_event_that_teaches_nothing_is_not_told() {
         let shipment = arrived();
-        assert_eq!(of_event(&shipment, &scan(&shipment), None, false), None);
+        assert_eq!(of_event(&shipment, SCAN, None, false), None);
     }
 
     #[test]
     fn what_cannot_be_kept_is_named() {
         let shipment = arrived();
-        let good = of_event(&shipment, &scan(&shipment), Some(STAY), true).expect("it has arrived");
+        let good = of_event(&shipment, SCAN, Some(STAY), true).expect("it has arrived");
         let zero = ShipmentObserved {
             carrier: "U\0".to_owned(),
             ..good.clone()

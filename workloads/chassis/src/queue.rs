@@ -2,7 +2,19 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc};
+use futures::future::join_all;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// What serves requests together.
+pub trait Serve: Send + Sync {
+    /// What is asked.
+    type Request: Send + Sync;
+    /// What is answered.
+    type Answer: Send;
+
+    /// The answers to these requests, in their order.
+    fn answers(&self, requests: &[Self::Request]) -> impl Future<Output = Vec<Self::Answer>> + Send;
+}
 
 /// The servers' end; clones share it.
 #[derive(Debug)]
@@ -23,7 +35,7 @@ impl<T> Queue<T> {
     }
 
     /// All that waits, up to `most`, as soon as there is something; `None` when nothing will come any more.
-    pub async fn take(&self, most: usize) -> Option<Vec<T>> {
+    async fn take(&self, most: usize) -> Option<Vec<T>> {
         let mut queue = self.0.lock().await;
         let mut waiting = vec![queue.recv().await?];
         // The first wakes this task before others that came with it have been looked at; let them come too.
@@ -34,6 +46,28 @@ impl<T> Queue<T> {
             waiting.push(another);
         }
         Some(waiting)
+    }
+}
+
+impl<Q, A> Queue<(Q, oneshot::Sender<A>)> {
+    /// Answers requests, up to `most` at a time, until none will come any more. Those whose callers have gone away before
+    /// their turn are left out; when all have gone away meanwhile, the work is dropped where it is.
+    pub async fn serve(self, most: usize, server: impl Serve<Request = Q, Answer = A>) {
+        while let Some(mut waiting) = self.take(most).await {
+            waiting.retain(|(_, reply)| !reply.is_closed());
+            if waiting.is_empty() {
+                continue;
+            }
+            let (requests, mut replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+            let answers = tokio::select! {
+                answers = server.answers(&requests) => answers,
+                _ = join_all(replies.iter_mut().map(oneshot::Sender::closed)) => continue,
+            };
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // Refused only when its caller has gone away now.
+                let _ = reply.send(answer);
+            }
+        }
     }
 }
 
@@ -51,5 +85,36 @@ mod tests {
         assert_eq!(queue.take(3).await, Some(vec![1, 2, 3]));
         assert_eq!(queue.clone().take(3).await, Some(vec![4, 5]));
         assert_eq!(queue.take(3).await, None);
+    }
+
+    /// Answers tenfold, and notes what it was asked.
+    struct Tenfold<'a>(&'a std::sync::Mutex<Vec<i32>>);
+
+    impl Serve for Tenfold<'_> {
+        type Request = i32;
+        type Answer = i32;
+
+        async fn answers(&self, requests: &[i32]) -> Vec<i32> {
+            self.0.lock().unwrap().extend_from_slice(requests);
+            requests.iter().map(|request| request * 10).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn each_caller_gets_its_answer_and_who_has_gone_away_is_left_out() {
+        let (sender, queue) = Queue::new(8);
+        let mut callers = Vec::new();
+        for number in 1..=3 {
+            let (reply, answer) = oneshot::channel();
+            sender.send((number, reply)).await.unwrap();
+            callers.push(answer);
+        }
+        drop(callers.remove(1));
+        drop(sender);
+        let served = std::sync::Mutex::new(Vec::new());
+        queue.serve(8, Tenfold(&served)).await;
+        assert_eq!(*served.lock().unwrap(), [1, 3]);
+        let told = join_all(callers).await;
+        assert_eq!(told, [Ok(10), Ok(30)]);
     }
 }

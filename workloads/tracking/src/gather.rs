@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use logistics_chassis::errors::{ServiceError, is_away};
 use logistics_chassis::metrics::Metrics;
-use logistics_chassis::queue::Queue;
+use logistics_chassis::queue::{Queue, Serve};
 use logistics_chassis::service::Chassis;
 use prometheus_client::metrics::histogram::Histogram;
 use sqlx::PgPool;
@@ -39,9 +39,9 @@ impl Gatherer {
                 pool: chassis.pool.clone(),
                 shared: shared.clone(),
             };
-            let run = reader.run(queue.clone());
+            let serving = queue.clone().serve(BATCH, reader);
             chassis.spawn("timelines", async {
-                run.await;
+                serving.await;
                 Ok(())
             });
         }
@@ -80,24 +80,9 @@ struct Reader {
     shared: Histogram,
 }
 
-impl Reader {
-    async fn run(self, queue: Queue<Waiting>) {
-        while let Some(mut waiting) = queue.take(BATCH).await {
-            // Who has gone away needs no answer.
-            waiting.retain(|(_, reply)| !reply.is_closed());
-            let (asked, mut replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-            if asked.is_empty() {
-                continue;
-            }
-            let answers = tokio::select! {
-                answers = self.answers(&asked) => answers,
-                _ = join_all(replies.iter_mut().map(oneshot::Sender::closed)) => continue,
-            };
-            for (reply, answer) in replies.into_iter().zip(answers) {
-                let _ = reply.send(answer);
-            }
-        }
-    }
+impl Serve for Reader {
+    type Request = Asked;
+    type Answer = Answer;
 
     async fn answers(&self, asked: &[Asked]) -> Vec<Answer> {
         #[expect(clippy::cast_precision_loss, reason = "at most BATCH")]
@@ -117,7 +102,9 @@ impl Reader {
             Err(_) => join_all(asked.iter().map(|one| self.alone(one))).await,
         }
     }
+}
 
+impl Reader {
     async fn alone(&self, asked: &Asked) -> Answer {
         let found = store::timelines(&self.pool, std::slice::from_ref(asked)).await?;
         told(asked, found.into_iter().next().flatten())

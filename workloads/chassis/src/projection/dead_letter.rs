@@ -27,16 +27,9 @@ pub(super) struct Letter {
 impl Letter {
     /// The letter of a record that is parked now; `None` when it only waits.
     pub(super) fn of(parking: &Parking<'_>) -> Option<Self> {
-        let record = parking.record;
         Some(Self {
-            full_topic: record.full_topic.clone(),
-            partition: record.partition,
-            offset: record.offset,
-            key: record.key.clone(),
-            value: record.value.clone(),
-            headers: record.headers.clone(),
             place: parking.shipment.zip(parking.seq),
-            poison: parking.poison?.clone(),
+            ..Self::of_unread(parking.record, parking.poison?.clone())
         })
     }
 

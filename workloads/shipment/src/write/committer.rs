@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use futures::future::join_all;
 use logistics_chassis::cloudevents::EventWriter;
 use logistics_chassis::errors::{ServiceError, is_away};
 use logistics_chassis::metrics::Metrics;
 use logistics_chassis::outbox::Waker;
-use logistics_chassis::queue::Queue;
+use logistics_chassis::queue::{Queue, Serve};
 use logistics_chassis::service::Chassis;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use sqlx::PgPool;
-use tokio::sync::oneshot;
 
 use super::batch::{self, Failure, Outcome};
-use super::{Job, Reply, Writer};
+use super::{Job, Writer};
 
 /// Transactions at the same time: while one is being made durable, the next is filled.
 const COMMITTERS: usize = 2;
@@ -80,55 +78,14 @@ impl Committers {
     pub(crate) fn start(self, chassis: &mut Chassis) -> Writer {
         let (sender, queue) = Queue::new(QUEUE);
         for _ in 0..COMMITTERS {
-            let run = self.clone().run(queue.clone());
+            // Who goes away meanwhile finds the answer by its key: what is under way is rolled back, or becomes durable.
+            let serving = queue.clone().serve(BATCH, self.clone());
             chassis.spawn("group commit", async {
-                run.await;
+                serving.await;
                 Ok(())
             });
         }
         Writer(sender)
-    }
-
-    async fn run(self, queue: Queue<(Job, Reply)>) {
-        while let Some(mut waiting) = queue.take(BATCH).await {
-            // Who has gone away before its turn has no effect.
-            waiting.retain(|(_, reply)| !reply.is_closed());
-            if waiting.is_empty() {
-                continue;
-            }
-            let (jobs, mut replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-            let settled = tokio::select! {
-                settled = self.settle(&jobs) => settled,
-                // Nobody waits any more. What is under way is rolled back, or becomes durable: the keys tell.
-                _ = join_all(replies.iter_mut().map(oneshot::Sender::closed)) => continue,
-            };
-            for (reply, outcome) in replies.into_iter().zip(settled) {
-                // Who does not wait any more finds the answer by its key.
-                let _ = reply.send(outcome);
-            }
-        }
-    }
-
-    /// The answers to all of them.
-    async fn settle(&self, jobs: &[Job]) -> Vec<Outcome> {
-        #[expect(clippy::cast_precision_loss, reason = "at most BATCH")]
-        self.metrics.requests.observe(jobs.len() as f64);
-        match self.commit(jobs).await {
-            Ok(outcomes) => outcomes,
-            Err(Failure::Database(error)) if is_away(&error) => {
-                let error = Arc::new(error);
-                let outcome = |_: &Job| Err(ServiceError::Unavailable(Arc::clone(&error)));
-                jobs.iter().map(outcome).collect()
-            }
-            Err(_) => {
-                self.metrics.splits.inc();
-                let mut outcomes = Vec::with_capacity(jobs.len());
-                for job in jobs {
-                    outcomes.push(self.alone(job).await);
-                }
-                outcomes
-            }
-        }
     }
 
     /// One request by itself: what it fails for concerns no other.
@@ -147,6 +104,32 @@ impl Committers {
         let outcomes = batch::commit(&self.pool, &self.events, jobs).await?;
         self.waker.wake();
         Ok(outcomes)
+    }
+}
+
+impl Serve for Committers {
+    type Request = Job;
+    type Answer = Outcome;
+
+    async fn answers(&self, jobs: &[Job]) -> Vec<Outcome> {
+        #[expect(clippy::cast_precision_loss, reason = "at most BATCH")]
+        self.metrics.requests.observe(jobs.len() as f64);
+        match self.commit(jobs).await {
+            Ok(outcomes) => outcomes,
+            Err(Failure::Database(error)) if is_away(&error) => {
+                let error = Arc::new(error);
+                let outcome = |_: &Job| Err(ServiceError::Unavailable(Arc::clone(&error)));
+                jobs.iter().map(outcome).collect()
+            }
+            Err(_) => {
+                self.metrics.splits.inc();
+                let mut outcomes = Vec::with_capacity(jobs.len());
+                for job in jobs {
+                    outcomes.push(self.alone(job).await);
+                }
+                outcomes
+            }
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Writer(mpsc::Sender<(Job, Reply)>);
 
 /// A request on its way to the database.
 #[derive(Debug)]
-struct Job {
+pub(crate) struct Job {
     principal: Principal,
     claim: Claim,
     intent: Intent,
