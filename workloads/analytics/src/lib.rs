@@ -22,7 +22,7 @@ mod silence;
 use std::sync::Arc;
 
 use logistics_chassis::cloudevents::EventWriter;
-use logistics_chassis::consumer::{Consumer, ConsumerMetrics};
+use logistics_chassis::consumer::{Consumer, Consumers};
 use logistics_chassis::migrate::ServiceMigrations;
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
@@ -51,7 +51,7 @@ pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     let topics = [created, changed, ANALYTICS_ASSESSED, ANALYTICS_OBSERVED];
     let codec = Arc::new(chassis.codec(&topics).await?);
     let waker = relay::start(&mut chassis);
-    let consumers = ConsumerMetrics::register(&chassis.metrics);
+    let consumers = Consumers::register(&chassis.metrics);
     let projector = projector::Assessments::new(EventWriter::new(&chassis, Arc::clone(&codec)));
     projection::start(
         &mut chassis,
@@ -61,21 +61,16 @@ pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
         &consumers,
     )
     .await?;
+    let group = format!("{}{LEARNING_GROUP_SUFFIX}", chassis.config.kafka.group_id);
     let learner = learner::Learner {
         pool: chassis.pool.clone(),
         codec,
-        group: format!("{}{}", chassis.config.kafka.group_id, LEARNING_GROUP_SUFFIX),
+        group: group.clone(),
         waker,
         metrics: metrics::LearnerMetrics::register(&chassis.metrics),
     };
-    Consumer::of(
-        &chassis,
-        LEARNING_GROUP_SUFFIX,
-        &[ANALYTICS_OBSERVED],
-        learner,
-        &consumers,
-    )
-    .start(&mut chassis, "learning");
+    Consumer::of(&chassis, &group, &[ANALYTICS_OBSERVED], learner, &consumers)
+        .start(&mut chassis, "learning");
     let service = AnalyticsServiceServer::new(api::Api::new(chassis.pool.clone()))
         .max_decoding_message_size(server::MAX_REQUEST);
     chassis.serve(Routes::new(service)).await

@@ -13,7 +13,7 @@ mod view;
 
 use std::sync::Arc;
 
-use logistics_chassis::consumer::ConsumerMetrics;
+use logistics_chassis::consumer::Consumers;
 use logistics_chassis::migrate::ServiceMigrations;
 use logistics_chassis::service::{Chassis, ProcessIdentity, RunError};
 use logistics_chassis::shutdown::Shutdown;
@@ -41,7 +41,7 @@ pub async fn serve(mut chassis: Chassis) -> Result<(), RunError> {
     let waker = relay::start(&mut chassis);
     let kept = kept::KeptTimelines::new(chassis.cache(), &chassis.config.platform);
     let projector = projector::Timelines::new(kept.clone());
-    let consumers = ConsumerMetrics::register(&chassis.metrics);
+    let consumers = Consumers::register(&chassis.metrics);
     projection::start(&mut chassis, Arc::clone(&codec), projector, waker, &consumers).await?;
     let streams = stream::Streams::start(&mut chassis, codec);
     let gatherer = gather::Gatherer::start(&mut chassis);

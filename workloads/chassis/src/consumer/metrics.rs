@@ -16,7 +16,7 @@ struct PartitionLabels {
 
 /// The metrics of all consumers of a process; clones share them.
 #[derive(Clone, Debug)]
-pub struct ConsumerMetrics {
+pub(super) struct ConsumerMetrics {
     pub(super) records: Counter,
     pub(super) retries: Counter,
     pub(super) pauses: Counter,
@@ -29,7 +29,7 @@ pub struct ConsumerMetrics {
 impl ConsumerMetrics {
     /// Registers them.
     #[must_use]
-    pub fn register(metrics: &Metrics) -> Self {
+    pub(super) fn register(metrics: &Metrics) -> Self {
         let own = Self {
             records: Counter::default(),
             retries: Counter::default(),

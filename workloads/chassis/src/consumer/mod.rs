@@ -26,20 +26,21 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use metrics::ConsumerMetrics;
 pub use record::Record;
 pub(crate) use record::header;
 
 use crate::credential::CredentialError;
 use crate::kafka;
+use crate::metrics::Metrics;
 use crate::service::Chassis;
 use assignment::Assignment;
+use metrics::ConsumerMetrics;
 use worker::{Queue, Worker};
 
 /// How long a member may be silent before its partitions go to others.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
-/// Batches that are handled at one time: each holds a database connection, and requests need some too.
-const CONCURRENT_BATCHES: usize = 4;
+/// Batches that a process handles at one time: each holds a database connection, and requests need some too.
+pub const CONCURRENT_BATCHES: usize = 4;
 
 /// What is done with records.
 pub trait Handler: Send + Sync + 'static {
@@ -76,6 +77,24 @@ pub enum ConsumerError {
     Worker(tokio::task::JoinError),
 }
 
+/// What the consumers of a process share; so do clones.
+#[derive(Clone, Debug)]
+pub struct Consumers {
+    metrics: ConsumerMetrics,
+    permits: Arc<Semaphore>,
+}
+
+impl Consumers {
+    /// Registers their metrics.
+    #[must_use]
+    pub fn register(metrics: &Metrics) -> Self {
+        Self {
+            metrics: ConsumerMetrics::register(metrics),
+            permits: Arc::new(Semaphore::new(CONCURRENT_BATCHES)),
+        }
+    }
+}
+
 /// A consumer of some topics.
 pub struct Consumer<H> {
     /// The cluster and the group.
@@ -86,27 +105,21 @@ pub struct Consumer<H> {
     pub topics: Vec<Topic>,
     /// What is done with it.
     pub handler: H,
-    /// What is counted.
-    pub metrics: ConsumerMetrics,
+    /// What it shares with others of the process.
+    pub shared: Consumers,
 }
 
 impl<H: Handler> Consumer<H> {
-    /// One in the service's own group, or, with a `suffix`, in another one of the service.
+    /// A service's, in this group.
     #[must_use]
-    pub fn of(
-        chassis: &Chassis,
-        suffix: &str,
-        topics: &[Topic],
-        handler: H,
-        metrics: &ConsumerMetrics,
-    ) -> Self {
+    pub fn of(chassis: &Chassis, group: &str, topics: &[Topic], handler: H, shared: &Consumers) -> Self {
         let mut kafka = chassis.config.kafka.clone();
-        kafka.group_id.push_str(suffix);
+        group.clone_into(&mut kafka.group_id);
         Self {
             client_id: format!("{}/{}", chassis.process.service_name(), chassis.process.instance),
             topics: topics.to_vec(),
             handler,
-            metrics: metrics.clone(),
+            shared: shared.clone(),
             kafka,
         }
     }
@@ -119,7 +132,7 @@ impl<H: Handler> Consumer<H> {
 
     /// Reads until `stop`, then finishes the batches under way and leaves the group.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ConsumerError> {
-        let assignment = Assignment::new(self.metrics.clone());
+        let assignment = Assignment::new(self.shared.metrics.clone());
         let consumer: StreamConsumer<Assignment> = self
             .settings()?
             .create_with_context(assignment.clone())
@@ -139,8 +152,8 @@ impl<H: Handler> Consumer<H> {
             assignment,
             topics: self.topics.iter().copied().zip(names).collect(),
             handler: Arc::new(self.handler),
-            metrics: self.metrics,
-            permits: Arc::new(Semaphore::new(CONCURRENT_BATCHES)),
+            metrics: self.shared.metrics,
+            permits: self.shared.permits,
             queues: HashMap::new(),
             workers: JoinSet::new(),
             drained,

@@ -23,7 +23,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::codec::{Codec, DecodeError, EncodeError, ShipmentCreated, ShipmentStatusChanged};
-use crate::consumer::{Consumer, ConsumerMetrics, Handler, Record};
+use crate::consumer::{Consumer, Consumers, Handler, Record};
 use crate::errors::is_away;
 use crate::outbox::Waker;
 use crate::service::{Chassis, RunError};
@@ -263,7 +263,7 @@ pub async fn start<P: Projector>(
     codec: Arc<Codec>,
     projector: P,
     waker: Waker,
-    consumers: &ConsumerMetrics,
+    consumers: &Consumers,
 ) -> Result<(), RunError> {
     let kafka = chassis.config.kafka.clone();
     let metrics = ProjectionMetrics::register(&chassis.metrics);
@@ -272,7 +272,7 @@ pub async fn start<P: Projector>(
     chassis
         .serve_control(desk::routes(Arc::clone(&projection)))
         .await?;
-    Consumer::of(chassis, "", &TOPICS, projection, consumers).start(chassis, "projection");
+    Consumer::of(chassis, &kafka.group_id, &TOPICS, projection, consumers).start(chassis, "projection");
     Ok(())
 }
 

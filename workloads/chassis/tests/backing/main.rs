@@ -2,6 +2,7 @@
 
 mod cache;
 mod codec;
+mod consumers;
 mod guarded_registry;
 mod migrate;
 mod order;

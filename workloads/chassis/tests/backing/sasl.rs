@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
-use logistics_chassis::consumer::{Consumer, ConsumerError, ConsumerMetrics, Handler, Record};
+use logistics_chassis::consumer::{Consumer, ConsumerError, Consumers, Handler, Record};
 use logistics_chassis::metrics::Metrics;
 use logistics_chassis::tail::{self, Observer, Tail, TailMetrics};
 use logistics_schemas::Workload;
@@ -74,7 +74,7 @@ impl Clients {
             client_id: "consumer".to_owned(),
             topics: vec![TOPIC],
             handler: handled.clone(),
-            metrics: ConsumerMetrics::register(&metrics),
+            shared: Consumers::register(&metrics),
         };
         let tail = Tail {
             kafka,
